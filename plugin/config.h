@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// config.h - the parameters: one table, from which everything else follows.
+//
+// nbdkit's .config calls config_set() for each key=value, .config_complete
+// calls config_finish() once, which makes the one Config.  A Config never
+// changes afterwards and is passed on by const reference.  --help,
+// --dump-plugin and the tests that compare with the POD read the same table
+// (parameters()).
+//
+// Everything secret that is given (password, header values, user info and
+// query of the URL) is registered with redact.h here, before anything could
+// show it.
+//
+// Threads: nbdkit's main thread, before the fork.  A finished Config may be
+// read by any.  Ownership: strings are copied.  Paths are made absolute, since
+// nbdkit changes to / in the background.  Errors are Permanent with EINVAL;
+// their text names the key, what was given, what is allowed, and an example.
+// nbdkit's own parsers may have said a line of their own before.
+#ifndef HTTPCACHE_CONFIG_H
+#define HTTPCACHE_CONFIG_H
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "error.h"
+
+namespace httpcache {
+
+inline constexpr uint32_t kMinBlockSize = 4096;
+inline constexpr uint32_t kMaxBlockSize = uint32_t{32} * 1024 * 1024;
+// A guest's boot, fetched by misses alone, takes 826 requests and 86 MB with
+// blocks of 64 KiB, 425 and 123 MB with 256 KiB, 196 and 207 MB with 1 MiB
+// (DESIGN.md section 13).
+inline constexpr uint32_t kDefaultBlockSize = uint32_t{256} * 1024;
+
+// One block to be read from while another arrives.
+inline constexpr uint64_t kMinCacheBlocks = 2;
+// A readahead window for a fast long link (64 MiB did for all that were
+// measured), and as much again for blocks to be used twice.  The default of
+// cache-blocks is what makes this many bytes, so that blocksize alone neither
+// starves the cache nor blows it up to 16 GiB; but kMinDefaultCacheBlocks for
+// the largest blocks.
+inline constexpr uint64_t kDefaultCacheBytes = uint64_t{128} * 1024 * 1024;
+inline constexpr uint64_t kMinDefaultCacheBlocks = 8;
+inline constexpr uint64_t kDefaultCacheBlocks =
+    kDefaultCacheBytes / kDefaultBlockSize;
+
+inline constexpr unsigned kMaxConnections = 256;
+inline constexpr unsigned kDefaultConnections = 16; // as nbdkit-curl-plugin
+
+inline constexpr uint32_t kMaxTimeoutS = uint32_t{24} * 60 * 60;
+inline constexpr uint32_t kDefaultTimeoutS = 60;
+
+inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
+
+struct Config {
+  std::string url;     // percent-encoded, without user info.  Show it through
+                       // redact_url() only: the query may be a signature
+  uint64_t offset = 0; // bytes of the object before the export
+  std::optional<uint64_t> size; // bytes of the export; none: to the end
+  uint32_t blocksize = kDefaultBlockSize; // bytes; a power of two
+  uint64_t cache_blocks = kDefaultCacheBlocks;
+  std::optional<uint64_t> readahead; // none: automatic; 0: off; else the
+                                     // largest window in bytes
+  unsigned connections = kDefaultConnections;
+  bool sslverify = true;
+  std::optional<std::string> cainfo; // none: libcurl's; empty: no CA file
+  std::optional<std::string> capath; // none: libcurl's; empty: no CA folder
+  std::string user;
+  std::string password;
+  std::vector<std::string> headers;           // in the order given
+  std::string user_agent = kDefaultUserAgent; // empty: send no such header
+  uint32_t timeout_s = kDefaultTimeoutS; // without a byte; 0: wait for ever
+  std::string unix_socket_path;          // empty: TCP
+};
+
+// What .config has gathered so far.
+struct ConfigDraft {
+  Config config;
+  std::set<std::string, std::less<>> seen; // the keys given
+  std::string url_user; // from the URL; user= and password= go before
+  std::string url_password;
+};
+
+struct Parameter {
+  const char *key;
+  const char *argument;     // for --help: "SIZE", "true|false"
+  const char *default_text; // as --dump-plugin prints it; nullptr: none
+  const char *help;         // one line
+  bool repeatable;          // may be given several times, all of which count;
+                            // of others the last counts (but url: once)
+  Result<void> (*set)(ConfigDraft &draft, const char *value);
+};
+
+// All of them, in alphabetical order of the key.
+std::span<const Parameter> parameters();
+
+Result<void> config_set(ConfigDraft &draft, std::string_view key,
+                        const char *value);
+
+// Bytes of memory that this machine has.
+uint64_t physical_memory_bytes();
+
+// Checks what only the whole shows.  MEMORY_BYTES is what the cache must fit
+// into.
+Result<Config> config_finish(ConfigDraft &&draft,
+                             uint64_t memory_bytes = physical_memory_bytes());
+
+// The text of .config_help.
+std::string config_help();
+
+// Lines for .dump_plugin: "httpcache_default_KEY=VALUE\n" for each parameter
+// that has a default, with '-' in the key as '_'.
+std::string config_dump();
+
+// 262144 as "256K"; what no unit divides, plainly.
+std::string human_size(uint64_t bytes);
+
+} // namespace httpcache
+
+#endif

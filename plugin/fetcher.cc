@@ -1,0 +1,480 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "fetcher.h"
+
+#include <algorithm>
+#include <cassert>
+
+#include <fmt/format.h>
+
+#include "log.h"
+
+namespace httpcache {
+
+namespace {
+
+// An attempt that brought at least this much has made progress: the count of
+// attempts starts again.  Less does not count, or a server that sends a byte
+// and hangs up could be asked for ever.
+constexpr uint64_t kProgressBytes = 16 << 10;
+
+// A complete answer that is shorter than asked is legal (RFC 9110 15.3.7; nginx
+// gives such at slice edges), and is progress from one disk sector on.
+constexpr uint64_t kShortAnswerBytes = 512;
+
+// Of the connections, prefetch leaves one in eight, at least one, to demand.
+constexpr size_t kReservedShare = 8;
+
+// After a failed prefetch; doubles with each further one.
+constexpr int64_t kPrefetchPause_ms = 500;
+constexpr unsigned kMaxPauseDoublings = 6; // 32 s
+
+// A connection can be slow for as long as it lives (nixpkgs issue 8502; BBR does
+// it too).  A transfer that has taken kSlowFactor times what it should, and this
+// much more, is asked for again on another if that should end sooner; each time
+// it is given twice the patience.  One at a time: when everything is slow, it is
+// the link.
+constexpr double kSlowFactor = 2;
+constexpr double kSlowGrace_s = 0.5;
+constexpr unsigned kMaxReplacements = 4;
+constexpr Duration kSlowTick = std::chrono::milliseconds(100);
+// A new connection's handshakes and slow start, in round trips.
+constexpr double kStartTrips = 10;
+
+constexpr Duration kIdle = std::chrono::hours(1);
+
+} // namespace
+
+// A run of blocks on its way.
+class Fetcher::Transfer final : public HttpReceiver {
+public:
+  explicit Transfer(Fetcher &fetcher) : fetcher_(fetcher) {}
+
+  bool on_head(const ResponseHead &head, const std::string &) override {
+    Result<ByteSpan> judged =
+        check_answer(fetcher_.object_, head, asked_, fetcher_.redacted_url_);
+    if (!judged) {
+      verdict = std::move(judged).error();
+      return false;
+    }
+    coming_end_ = std::min(judged.value().last, asked_.last) + 1;
+    return true;
+  }
+
+  bool on_body(std::span<const char> bytes) override {
+    uint64_t room = end() - pos;
+    bool enough = bytes.size() > room; // more than was asked for
+    if (enough)
+      bytes = bytes.first(static_cast<size_t>(room));
+    fetcher_.in_flight_ -= bytes.size();
+    received += bytes.size();
+    fetcher_.flow_.received(bytes.size(), now());
+    while (!bytes.empty()) {
+      Block &block = *blocks[done];
+      uint64_t start = fetcher_.geometry_.start_of(block.index());
+      uint32_t at = static_cast<uint32_t>(pos - start);
+      size_t n = std::min<size_t>(bytes.size(), block.length() - at);
+      if (fetcher_.cache_.deliver(block, at, bytes.first(n)))
+        ++done; // the block is complete, and not ours any more
+      pos += n;
+      bytes = bytes.subspan(n);
+    }
+    return !enough;
+  }
+
+  void on_done(const HttpOutcome &outcome) override { fetcher_.ended(*this, outcome); }
+
+  bool complete() const { return done == blocks.size(); }
+  uint64_t end() const { return end_; }
+
+  // What is still missing, as bytes of the object.
+  ByteSpan ask() {
+    asked_ = {fetcher_.geometry_.object_offset(pos), fetcher_.geometry_.object_offset(end_) - 1};
+    coming_end_ = 0;
+    verdict.reset();
+    received = 0;
+    return asked_;
+  }
+
+  // Did the body end before what its own head promised?
+  bool broke_off() const { return fetcher_.geometry_.object_offset(pos) < coming_end_; }
+  const ByteSpan &asked() const { return asked_; }
+
+  void reset(std::span<Block *const> run, bool is_demand) {
+    blocks.assign(run.begin(), run.end());
+    const Geometry &g = fetcher_.geometry_;
+    pos = g.start_of(run.front()->index());
+    end_ = g.start_of(run.back()->index()) + run.back()->length();
+    done = 0;
+    demand = is_demand;
+    running = false;
+    attempts = 0;
+    attempts_in_all = 0;
+    replacements = 0;
+  }
+
+  std::vector<Block *> blocks; // those from `done` on are ours
+  size_t done = 0;             // blocks complete
+  uint64_t pos = 0;            // next byte of the export to come
+  bool demand = false;
+  bool running = false; // else it waits for not_before
+  HttpEngine::AttemptId attempt_id = 0;
+  unsigned attempts = 0; // without progress
+  unsigned attempts_in_all = 0;
+  unsigned replacements = 0; // of slow connections
+  TimePoint first_attempt{}, this_attempt{}, not_before{};
+  uint64_t received = 0;        // by this attempt
+  std::optional<Error> verdict; // of the answer's head
+
+private:
+  Fetcher &fetcher_;
+  uint64_t end_ = 0;
+  ByteSpan asked_;
+  uint64_t coming_end_ = 0; // of the object; 0: no head accepted
+};
+
+Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
+                 const Geometry &geometry, const ObjectInfo &object,
+                 unsigned connections, Stats &stats)
+    : engine_(engine), cache_(cache), source_(source), geometry_(geometry),
+      object_(object), redacted_url_(redact_url(object.effective_url)),
+      connections_(connections), policy_(), stats_(stats),
+      flow_(geometry.block_size(), connections),
+      random_(std::random_device{}()) {
+  engine_.set_client(*this);
+}
+
+Fetcher::~Fetcher() = default;
+
+void Fetcher::fetch(std::span<Block *const> blocks) {
+  {
+    MutexLock lock(mu_);
+    inbox_.insert(inbox_.end(), blocks.begin(), blocks.end());
+  }
+  engine_.wake();
+}
+
+void Fetcher::poke() {
+  if (hungry_.load())
+    engine_.wake();
+}
+
+void Fetcher::adopt(const Arrival &arrival, Block &block) {
+  TimePoint at = now();
+  Block *run[] = {&block};
+  Transfer &transfer = new_transfer(run, false);
+  transfer.first_attempt = transfer.this_attempt = transfer.not_before = at;
+  transfer.attempts = transfer.attempts_in_all = 1;
+  transfer.ask();
+  bool wanted = !arrival.head() || transfer.on_head(*arrival.head(), arrival.effective_url());
+  in_flight_ += transfer.end() - transfer.pos;
+  note_in_flight(at);
+  if (wanted && arrival.head())
+    wanted = transfer.on_body(arrival.bytes());
+  if (wanted && !arrival.done()) {
+    transfer.attempt_id = arrival.id();
+    transfer.running = true;
+    engine_.hand_over(arrival.id(), transfer);
+    return;
+  }
+  // What is missing is asked for in the ordinary way, on the first turn.
+  if (!arrival.done())
+    engine_.cancel(arrival.id());
+  in_flight_ -= transfer.end() - transfer.pos;
+  note_in_flight(at);
+  if (transfer.complete())
+    recycle(transfer);
+}
+
+size_t Fetcher::free_connections() const {
+  size_t active = engine_.active();
+  return active < connections_ ? connections_ - active : 0;
+}
+
+TimePoint Fetcher::on_turn(TimePoint at) {
+  take_inbox();
+  if (gone_)
+    give_up_on_all(at);
+  replace_slow(at);
+  start_due_retries(at);
+  start_demand(at);
+  start_prefetch(at);
+
+  TimePoint next = at + kIdle;
+  for (const auto &transfer : transfers_)
+    if (!transfer->running && free_connections() > 0)
+      next = std::min(next, transfer->not_before);
+  if (no_prefetch_before_ > at)
+    next = std::min(next, no_prefetch_before_);
+  if (engine_.active() > 0)
+    next = std::min(next, at + kSlowTick);
+  return next;
+}
+
+// Gives up the slowest connection if it is hopeless.
+void Fetcher::replace_slow(TimePoint at) {
+  double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
+  if (at < next_slow_check_ || rate == 0 || trip == 0)
+    return;
+  next_slow_check_ = at + kSlowTick;
+  double share = rate / static_cast<double>(std::max<size_t>(1, engine_.active()));
+  Transfer *worst = nullptr;
+  double worst_late_s = 0;
+  for (const auto &transfer : transfers_) {
+    if (!transfer->running || transfer->replacements >= kMaxReplacements)
+      continue;
+    double age_s = to_seconds(at - transfer->this_attempt);
+    double missing = static_cast<double>(transfer->end() - transfer->pos);
+    double received = static_cast<double>(transfer->received);
+    double should_s = kStartTrips * trip + (missing + received) / share;
+    double late_s = age_s - (kSlowFactor * should_s + kSlowGrace_s) * (1 << transfer->replacements);
+    double left_s = received == 0 ? age_s : missing * age_s / received;
+    if (left_s < kStartTrips * trip + missing / share)
+      continue;
+    if (late_s > worst_late_s) {
+      worst = transfer.get();
+      worst_late_s = late_s;
+    }
+  }
+  if (worst == nullptr)
+    return;
+  log(LogArea::Http, "#{} too slow: {} bytes in {:.0f} ms, asking again from byte {}",
+      worst->attempt_id, worst->received, to_seconds(at - worst->this_attempt) * 1e3,
+      geometry_.object_offset(worst->pos));
+  engine_.cancel(worst->attempt_id);
+  in_flight_ -= worst->end() - worst->pos;
+  note_in_flight(at);
+  worst->running = false;
+  worst->not_before = at;
+  ++worst->replacements;
+  stats_.replaced.add();
+  next_slow_check_ = at + from_ms(static_cast<int64_t>((kStartTrips * trip + kSlowGrace_s) * 1e3));
+}
+
+// The object has changed: what has not been asked for will not be.
+void Fetcher::give_up_on_all(TimePoint at) {
+  for (; !demand_.empty(); demand_.pop_front())
+    cache_.fail(*demand_.front(), gone_);
+  for (size_t i = 0; i < transfers_.size();) // failed() moves another to place i
+    if (transfers_[i]->running)
+      ++i;
+    else
+      failed(*transfers_[i], *gone_, at);
+}
+
+void Fetcher::take_inbox() {
+  {
+    MutexLock lock(mu_);
+    taken_.swap(inbox_);
+  }
+  demand_.insert(demand_.end(), taken_.begin(), taken_.end());
+  taken_.clear();
+}
+
+void Fetcher::start_due_retries(TimePoint at) {
+  for (size_t i = 0; i < transfers_.size() && free_connections() > 0; ++i)
+    if (!transfers_[i]->running && transfers_[i]->not_before <= at)
+      start(*transfers_[i], at);
+}
+
+void Fetcher::start_demand(TimePoint at) {
+  size_t most = static_cast<size_t>(std::max<uint64_t>(
+      1, flow_.transfer_bytes() / geometry_.block_size()));
+  while (!demand_.empty() && free_connections() > 0) {
+    batch_.clear();
+    do {
+      batch_.push_back(demand_.front());
+      demand_.pop_front();
+    } while (!demand_.empty() && batch_.size() < most &&
+             demand_.front()->index() == batch_.back()->index() + 1);
+    start(new_transfer(batch_, true), at);
+  }
+}
+
+void Fetcher::start_prefetch(TimePoint at) {
+  if (gone_ || at < no_prefetch_before_)
+    return;
+  uint64_t transfer = flow_.transfer_bytes(), limit = flow_.limit();
+  if (transfer != told_transfer_ || limit > told_limit_ + told_limit_ / 4 ||
+      limit < told_limit_ - told_limit_ / 4) {
+    told_transfer_ = transfer;
+    told_limit_ = limit;
+    log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms in_flight_limit={} transfer={}",
+        flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, limit, transfer);
+    source_.link_changed(transfer);
+  }
+  hungry_.store(false);
+  while (start_one_prefetch(at))
+    ;
+}
+
+bool Fetcher::start_one_prefetch(TimePoint at) {
+  size_t reserved = connections_ == 1 ? 0 : std::max<size_t>(1, connections_ / kReservedShare);
+  uint64_t limit = flow_.limit();
+  if (!demand_.empty() || free_connections() <= reserved || in_flight_ >= limit)
+    return false;
+  // A full transfer, or wait until there is room for one; but never wait with
+  // nothing under way.
+  uint64_t room = limit - in_flight_;
+  if (room < told_transfer_ && in_flight_ > 0)
+    return false;
+  batch_.resize(static_cast<size_t>(
+      std::max<uint64_t>(1, told_transfer_ / geometry_.block_size())));
+  size_t n = source_.next_prefetch(batch_);
+  if (n == 0) {
+    // Readers that add to the plan from here on wake us; look once more for
+    // what was added just before.
+    hungry_.store(true);
+    n = source_.next_prefetch(batch_);
+    if (n == 0)
+      return false;
+    hungry_.store(false);
+  }
+  start(new_transfer(std::span(batch_).first(n), false), at);
+  return true;
+}
+
+Fetcher::Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
+  std::unique_ptr<Transfer> transfer;
+  if (!spare_.empty()) {
+    transfer = std::move(spare_.back());
+    spare_.pop_back();
+  } else {
+    transfer = std::make_unique<Transfer>(*this);
+  }
+  transfer->reset(blocks, demand);
+  transfers_.push_back(std::move(transfer));
+  return *transfers_.back();
+}
+
+void Fetcher::start(Transfer &transfer, TimePoint at) {
+  ByteSpan range = transfer.ask();
+  Result<HttpEngine::AttemptId> started =
+      engine_.start(object_.effective_url, range, transfer);
+  if (transfer.attempts == 0)
+    transfer.first_attempt = at;
+  ++transfer.attempts;
+  ++transfer.attempts_in_all;
+  if (!started) {
+    failed(transfer, std::move(started).error(), at);
+    return;
+  }
+  transfer.attempt_id = started.value();
+  transfer.this_attempt = at;
+  transfer.running = true;
+  in_flight_ += range.length();
+  note_in_flight(at);
+  if (log_on(LogArea::Http))
+    log(LogArea::Http, "#{} {} blocks {}+{} attempt {}", transfer.attempt_id,
+        transfer.demand ? "demand" : "prefetch",
+        transfer.blocks[transfer.done]->index().value,
+        transfer.blocks.size() - transfer.done, transfer.attempts_in_all);
+}
+
+void Fetcher::note_in_flight(TimePoint at) { flow_.in_flight(in_flight_, at); }
+
+// An attempt is over.
+void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
+  TimePoint at = now();
+  transfer.running = false;
+  in_flight_ -= transfer.end() - transfer.pos;
+  note_in_flight(at);
+  if (outcome.new_connection)
+    flow_.round_trip(outcome.connect_time, at);
+  else
+    flow_.round_trip(outcome.first_byte_time, at);
+
+  if (transfer.complete()) {
+    if (!transfer.demand)
+      prefetch_failures_ = 0;
+    recycle(transfer);
+    return;
+  }
+  bool progress = transfer.received >= kProgressBytes;
+  if (progress) {
+    transfer.attempts = 0;
+    transfer.first_attempt = at;
+  }
+  if (transfer.verdict) {
+    failed(transfer, *std::move(transfer.verdict), at);
+    return;
+  }
+  if (!outcome.error && !transfer.broke_off()) {
+    // Shorter than asked, as its head had said.  Ask for the rest.
+    if (transfer.received >= kShortAnswerBytes)
+      transfer.attempts = 0;
+    if (transfer.attempts <= policy_.retries) {
+      transfer.not_before = at;
+      return;
+    }
+  }
+  Error error = outcome.error
+                    ? *outcome.error
+                    : Error{ErrorKind::Transient, EIO, 0,
+                            fmt::format("{}: the answer ended after {} of {} bytes",
+                                        request_text(redacted_url_, transfer.asked()),
+                                        transfer.received, transfer.asked().length()),
+                            {}};
+  if (progress && error.kind == ErrorKind::Transient) {
+    stats_.retries.add();
+    transfer.not_before = at; // the server works: go on at once
+    return;
+  }
+  failed(transfer, std::move(error), at);
+}
+
+// Has a reader joined one of the blocks that are still to come?
+bool Fetcher::is_wanted(const Transfer &transfer) {
+  return std::any_of(transfer.blocks.begin() + static_cast<ptrdiff_t>(transfer.done),
+                     transfer.blocks.end(),
+                     [&](Block *block) { return cache_.is_wanted(*block); });
+}
+
+// Decides between another attempt and giving up.  Prefetch is given one only
+// when somebody has come to wait for it: its blocks would hold room meanwhile.
+void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
+  double chance = std::uniform_real_distribution<double>(0, 1)(random_);
+  std::optional<uint32_t> wait_ms;
+  if (!gone_ && (transfer.demand || is_wanted(transfer)))
+    wait_ms = retry_wait_ms(policy_, transfer.attempts, error,
+                            static_cast<uint64_t>(std::max<int64_t>(
+                                0, ms_between(transfer.first_attempt, at))),
+                            chance);
+  if (wait_ms) {
+    stats_.retries.add();
+    log(LogArea::Http, "retry in {} ms: {}", *wait_ms, error.what);
+    transfer.demand = true;
+    transfer.not_before = at + from_ms(*wait_ms);
+    return;
+  }
+  stats_.failures.add();
+  if (transfer.attempts_in_all > 1)
+    error.what += fmt::format(" (tried {} times in {:.1f} s)", transfer.attempts_in_all,
+                              to_seconds(at - transfer.first_attempt));
+  auto shared = std::make_shared<const Error>(std::move(error));
+  if (shared->kind == ErrorKind::Changed && !gone_) {
+    gone_ = shared;
+    if (!transfer.demand && !is_wanted(transfer)) // no reader will tell
+      warning(shared->what);
+  }
+  if (!transfer.demand) {
+    log(LogArea::Readahead, "prefetch failed: {}", shared->what);
+    no_prefetch_before_ =
+        at + from_ms(kPrefetchPause_ms << std::min(prefetch_failures_++, kMaxPauseDoublings));
+  }
+  while (!transfer.complete())
+    cache_.fail(*transfer.blocks[transfer.done++], shared);
+  recycle(transfer);
+}
+
+void Fetcher::recycle(Transfer &transfer) {
+  auto at = std::find_if(transfers_.begin(), transfers_.end(),
+                         [&](const auto &t) { return t.get() == &transfer; });
+  assert(at != transfers_.end());
+  spare_.push_back(std::move(*at));
+  *at = std::move(transfers_.back());
+  transfers_.pop_back();
+}
+
+} // namespace httpcache

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// fetcher.h - brings blocks: which first, in what transfers, until done.
+//
+// A *transfer* fills a run of consecutive blocks, in order, with as many
+// attempts (http_engine.h) as it takes: an answer that is shorter than asked,
+// or breaks off, is resumed from the byte it reached; a Transient failure is
+// tried again after the wait that retry.h says, during which it holds neither
+// a connection nor a thread; one whose connection is far slower than the link
+// is asked for again on another.  Bytes go straight into the cache's blocks, and
+// their readers are served as they come.
+//
+// Demand goes before prefetch.  Demand runs are taken in the order they came,
+// neighbours joined into one transfer.  Prefetch is asked for (PrefetchSource)
+// only while no demand waits, connections beyond the reserved ones are free,
+// and the bytes in flight are below what the link can use (flow.h).
+//
+// A prefetch that fails is silent and makes prefetch pause; its blocks leave
+// the table, and a reader that joined one meanwhile gets the error.  Once an
+// answer shows that the object has changed, nothing more is asked for: every
+// block still wanted fails with that error (DESIGN section 8).
+//
+// Threads: fetch() and poke() any; all else on the engine's (http_engine.h).
+// Ownership: an arriving block handed in carries the fetcher's pin, which ends
+// with BlockCache::deliver() or fail().  Errors go to the blocks' readers.
+#ifndef HTTPCACHE_FETCHER_H
+#define HTTPCACHE_FETCHER_H
+
+#include <atomic>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "block_cache.h"
+#include "error.h"
+#include "flow.h"
+#include "geometry.h"
+#include "http_engine.h"
+#include "mutex.h"
+#include "object.h"
+#include "probe.h"
+#include "retry.h"
+#include "stats.h"
+
+namespace httpcache {
+
+// Where prefetch comes from.  Called on the engine's thread.
+class PrefetchSource {
+public:
+  // Claims blocks worth fetching now, consecutive ones, at most OUT.size();
+  // tells how many.
+  virtual size_t next_prefetch(std::span<Block *> out) = 0;
+  // What a transfer should bring from now on.
+  virtual void link_changed(uint64_t transfer_bytes) = 0;
+
+protected:
+  ~PrefetchSource() = default;
+};
+
+class Fetcher final : private HttpEngine::Client {
+public:
+  // All must outlive the fetcher, but ENGINE must be stopped before it ends.
+  Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
+          const Geometry &geometry, const ObjectInfo &object,
+          unsigned connections, Stats &stats);
+  ~Fetcher();
+
+  // BLOCKS are New (BlockCache::claim), in ascending order; somebody waits for
+  // them.
+  void fetch(std::span<Block *const> blocks) EXCLUDES(mu_);
+
+  // The source may have something now.  Wakes the engine only if it was told
+  // "nothing" before.
+  void poke();
+
+  // Takes over ARRIVAL, which brings BLOCK, freshly claimed.  Before the
+  // engine's thread starts.
+  void adopt(const Arrival &arrival, Block &block);
+
+private:
+  class Transfer;
+  friend class Transfer;
+
+  TimePoint on_turn(TimePoint now) override;
+  void give_up_on_all(TimePoint now);
+  void replace_slow(TimePoint now);
+  void take_inbox();
+  void start_due_retries(TimePoint now);
+  void start_demand(TimePoint now);
+  void start_prefetch(TimePoint now);
+  bool start_one_prefetch(TimePoint now);
+  Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
+  void start(Transfer &transfer, TimePoint now);
+  void ended(Transfer &transfer, const HttpOutcome &outcome);
+  bool is_wanted(const Transfer &transfer);
+  void failed(Transfer &transfer, Error error, TimePoint now);
+  void recycle(Transfer &transfer);
+  void note_in_flight(TimePoint now);
+  size_t free_connections() const;
+
+  HttpEngine &engine_;
+  BlockCache &cache_;
+  PrefetchSource &source_;
+  const Geometry geometry_;
+  const ObjectInfo object_;
+  const std::string redacted_url_;
+  const size_t connections_;
+  const RetryPolicy policy_;
+  Stats &stats_;
+
+  Mutex mu_;
+  std::vector<Block *> inbox_ GUARDED_BY(mu_);
+  std::atomic<bool> hungry_{false}; // the source last gave nothing
+
+  // The engine's thread only.
+  Flow flow_;
+  std::vector<Block *> taken_; // the inbox, while it is gone through
+  std::deque<Block *> demand_; // not yet asked for
+  std::vector<std::unique_ptr<Transfer>> transfers_; // running or waiting to retry
+  std::vector<std::unique_ptr<Transfer>> spare_;
+  std::vector<Block *> batch_; // scratch
+  uint64_t in_flight_ = 0;     // bytes asked for that have not come
+  uint64_t told_transfer_ = 0, told_limit_ = 0;
+  TimePoint no_prefetch_before_{};
+  TimePoint next_slow_check_{};
+  unsigned prefetch_failures_ = 0; // in a row
+  std::shared_ptr<const Error> gone_; // the object has changed
+  std::minstd_rand random_;
+};
+
+} // namespace httpcache
+
+#endif

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "flow.h"
+
+#include <algorithm>
+#include <bit>
+#include <functional>
+
+namespace httpcache {
+
+namespace {
+
+// What may stand in the bottleneck's queue on top of what is on the wire.  The
+// best fixed limits found were 8 MiB at 40 ms and 500 Mbit/s, 5 MiB at 120 and
+// 200, 6 MiB at 60 and 300 (DESIGN section 13): not one multiple of the
+// bandwidth-delay product, but each 90 to 110 ms more than the round trip, the
+// length of that link's queue.
+constexpr double kQueue_s = 0.080;
+
+constexpr uint64_t kStartBytes = 4 << 20; // before the link was seen full
+
+// The link is taken for full, as in BBR's start, when the rate has not grown by
+// a quarter for three rounds.  A round is over when as much has come as was
+// asked for at its beginning; rounds of time would end while connections are
+// still being made, with nothing learnt.
+constexpr double kGrowth = 1.25;
+constexpr unsigned kRoundsWithoutGrowth = 3;
+constexpr uint64_t kMinBytes = 512 << 10;
+constexpr uint64_t kMaxBytes = 256 << 20;
+
+// So many transfers should be under way at a time: one that stalls then holds
+// up little, and their starts are spread over the round trip.
+constexpr uint64_t kTransfers = 8;
+constexpr uint64_t kMinTransfer = 64 << 10;
+constexpr uint64_t kMaxTransfer = 4 << 20;
+
+constexpr size_t kRateRank = 3; // the third highest of eight
+constexpr Duration kTripPeriod = std::chrono::milliseconds(2500);
+constexpr Duration kMinSample = std::chrono::milliseconds(100);
+
+} // namespace
+
+void Flow::Samples::add(double value) { values_[count_++ % kSlots] = value; }
+
+double Flow::Samples::high(size_t k) const {
+  size_t n = std::min(count_, kSlots);
+  if (n == 0)
+    return 0;
+  std::array<double, kSlots> sorted = values_;
+  std::sort(sorted.begin(), sorted.begin() + static_cast<ptrdiff_t>(n), std::greater<>());
+  return sorted[k * n / (kSlots + 1)];
+}
+
+double Flow::Samples::lowest() const {
+  size_t n = std::min(count_, kSlots);
+  return n == 0 ? 0 : *std::min_element(values_.begin(), values_.begin() + static_cast<ptrdiff_t>(n));
+}
+
+Flow::Flow(uint32_t block_size, unsigned connections)
+    : block_size_(block_size), connections_(connections) {}
+
+void Flow::round_trip(Duration latency, TimePoint now) {
+  if (latency <= Duration::zero())
+    return;
+  double trip = to_seconds(latency);
+  period_trip_ = period_trip_ == 0 ? trip : std::min(period_trip_, trip);
+  if (trips_.lowest() == 0 || now - period_start_ >= kTripPeriod) {
+    trips_.add(period_trip_);
+    period_trip_ = 0;
+    period_start_ = now;
+  }
+}
+
+void Flow::received(uint64_t bytes, TimePoint now) {
+  sample_bytes_ += bytes;
+  round_bytes_ += bytes;
+  if (starting_)
+    look_for_end_of_start(now);
+  Duration length = now - sample_start_;
+  Duration wanted = std::max<Duration>(
+      kMinSample, std::chrono::duration_cast<Duration>(
+                      std::chrono::duration<double>(round_trip_s())));
+  if (length < wanted)
+    return;
+  // Only of a wire that had work all the time; in_flight() starts it anew.
+  rates_.add(static_cast<double>(sample_bytes_) / to_seconds(length));
+  sample_start_ = now;
+  sample_bytes_ = 0;
+}
+
+void Flow::look_for_end_of_start(TimePoint now) {
+  if (round_bytes_ < round_target_)
+    return;
+  double rate = static_cast<double>(round_bytes_) / to_seconds(now - round_start_);
+  if (rate > full_rate_ * kGrowth) {
+    full_rate_ = rate;
+    rounds_without_growth_ = 0;
+  } else if (round_target_ >= limit() / 2 && ++rounds_without_growth_ >= kRoundsWithoutGrowth) {
+    starting_ = false;
+  }
+  begin_round(now);
+}
+
+void Flow::begin_round(TimePoint now) {
+  round_start_ = now;
+  round_bytes_ = 0;
+  round_target_ = std::max<uint64_t>(asked_, kMinBytes);
+}
+
+void Flow::in_flight(uint64_t asked, TimePoint now) {
+  if (asked_ == 0 && asked > 0) {
+    sample_start_ = now;
+    sample_bytes_ = 0;
+    asked_ = asked;
+    begin_round(now);
+  }
+  asked_ = asked;
+}
+
+double Flow::bytes_per_second() const { return rates_.high(kRateRank); }
+
+double Flow::round_trip_s() const {
+  double lowest = trips_.lowest();
+  return period_trip_ == 0 ? lowest : std::min(lowest, period_trip_);
+}
+
+uint64_t Flow::limit() const {
+  double rate = bytes_per_second();
+  double trip = round_trip_s();
+  if (rate == 0 || trip == 0)
+    return kStartBytes;
+  double bytes = rate * (trip + kQueue_s);
+  // A start that asked only for what a connection in slow start brings would
+  // measure nothing else.
+  if (starting_)
+    bytes *= 2;
+  return std::clamp(static_cast<uint64_t>(bytes), starting_ ? kStartBytes : kMinBytes, kMaxBytes);
+}
+
+uint64_t Flow::transfer_bytes() const {
+  uint64_t share = limit() / std::min<uint64_t>(kTransfers, connections_);
+  uint64_t bytes = std::bit_floor(std::clamp(share, kMinTransfer, kMaxTransfer));
+  return std::max<uint64_t>(bytes, block_size_);
+}
+
+} // namespace httpcache

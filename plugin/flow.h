@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// flow.h - how many bytes to keep asked for, from what the link is seen to do.
+//
+// What is asked for and has not come yet must be at least a bandwidth-delay
+// product, or the wire idles; and less than that plus the bottleneck's queue,
+// or the connections overfill it together, packets drop, and everybody waits
+// for the one that stalls (DESIGN section 5).  Any fixed number is wrong on
+// another link, so both factors are measured:
+//
+//   rate        bytes a second over all connections, a high one of late, not
+//               the highest: after a stall the kernel hands over in a moment
+//               what came in a second
+//   round trip  the shortest time of late from request to first byte
+//
+// limit() is what the rate brings in a round trip and a little more, which may
+// stand in the bottleneck's queue; twice that, and at least kStartBytes, until
+// the rate has stopped growing.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
+// rate, which allows more in flight.
+//
+// Pure: the time is passed in.  Threads: none (the engine's).  Units: bytes,
+// seconds.  Errors: none.
+#ifndef HTTPCACHE_FLOW_H
+#define HTTPCACHE_FLOW_H
+
+#include <array>
+#include <cstdint>
+
+#include "clock.h"
+
+namespace httpcache {
+
+class Flow {
+public:
+  // No transfer is shorter than BLOCK_SIZE; CONNECTIONS share the limit.
+  Flow(uint32_t block_size, unsigned connections);
+
+  // A request was answered (its first byte) after LATENCY, or a connection was
+  // made in that time: either is a round trip, and some.
+  void round_trip(Duration latency, TimePoint now);
+
+  // BYTES have come.
+  void received(uint64_t bytes, TimePoint now);
+
+  // ASKED bytes are asked for and have not come; call when it changes.
+  void in_flight(uint64_t asked, TimePoint now);
+
+  // Most bytes to be asked for at once.
+  uint64_t limit() const;
+  // What a transfer of a long sequential run should bring.
+  uint64_t transfer_bytes() const;
+
+  double bytes_per_second() const;
+  double round_trip_s() const;
+
+private:
+  static constexpr size_t kSlots = 8;
+
+  // The last kSlots samples.
+  class Samples {
+  public:
+    void add(double value);
+    // The K'th highest, or lower in proportion as there are fewer; 0 of none.
+    double high(size_t k) const;
+    double lowest() const;
+
+  private:
+    std::array<double, kSlots> values_{};
+    size_t count_ = 0;
+  };
+
+  void look_for_end_of_start(TimePoint now);
+  void begin_round(TimePoint now);
+
+  uint32_t block_size_;
+  unsigned connections_;
+  Samples rates_;
+  Samples trips_;       // each the lowest of a period
+  double period_trip_ = 0; // the lowest of this one; 0: none yet
+  TimePoint period_start_{};
+  TimePoint sample_start_{};
+  uint64_t sample_bytes_ = 0;
+  uint64_t asked_ = 0;
+  bool starting_ = true; // the link was not seen full yet
+  double full_rate_ = 0;
+  unsigned rounds_without_growth_ = 0;
+  TimePoint round_start_{};
+  uint64_t round_bytes_ = 0;
+  uint64_t round_target_ = 0;
+};
+
+} // namespace httpcache
+
+#endif

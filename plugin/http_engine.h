@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// http_engine.h - HTTP range requests: one attempt each, many at a time.
+//
+// Wraps libcurl's multi interface.  An *attempt* is one request and its answer
+// with redirects followed; it succeeds or fails once, and whoever started it
+// decides what then (fetcher.h).  Easy handles are kept and used again, so
+// connections, TLS sessions and name look-ups stay warm.  The engine knows
+// nothing of blocks.
+//
+// Threads.  One thread at a time drives the engine: before start_thread() the
+// caller of turn() (the probe, on nbdkit's main thread, where errors still
+// reach the user), afterwards the engine's own.  Everything is called on that
+// thread, receivers and client too, except wake() and stop().  There is no
+// lock.  A receiver is called back until its on_done() or until cancel(), and
+// may start and cancel attempts in on_done(), not in on_head() or on_body().
+//
+// Nothing waits for ever: an attempt that brings neither header nor body byte
+// for `timeout` seconds ends with a Transient error, whatever libcurl thinks
+// of it (7.88 can wait for ever on a header line that is one NUL).
+//
+// Credentials, that is user, password and all headers that the user gave, are
+// sent to the origin (scheme, host, port) of the configured URL only.  (libcurl
+// follows a redirect by itself, and keeps headers but Authorization and Cookie.)
+//
+// Sockets are close-on-exec.  They are shut down before they are closed,
+// because the process that nbdkit forked from may still hold a copy of the
+// probe's.  Errors are made here from libcurl's codes, redacted.
+#ifndef HTTPCACHE_HTTP_ENGINE_H
+#define HTTPCACHE_HTTP_ENGINE_H
+
+#include <atomic>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "clock.h"
+#include "config.h"
+#include "error.h"
+#include "http_headers.h"
+#include "object.h"
+#include "stats.h"
+
+namespace httpcache {
+
+struct HttpOutcome {
+  std::optional<Error> error; // of the transport; the answer itself was judged
+                              // in on_head()
+  bool new_connection = false;
+  Duration connect_time{};    // of TCP; 0 when the connection was there
+  Duration first_byte_time{}; // from the start; 0 when none came
+  Duration total_time{};
+  uint64_t body_bytes = 0;
+};
+
+class HttpReceiver {
+public:
+  // The final head has come; EFFECTIVE_URL is where it came from.  False: the
+  // body is not wanted; on_done() follows, without an error.
+  virtual bool on_head(const ResponseHead &head,
+                       const std::string &effective_url) = 0;
+  // The next bytes of the body.  False: enough.
+  virtual bool on_body(std::span<const char> bytes) = 0;
+  virtual void on_done(const HttpOutcome &outcome) = 0;
+
+protected:
+  ~HttpReceiver() = default;
+};
+
+class HttpEngine {
+public:
+  class Client {
+  public:
+    // Once for each turn of the loop, after all that has come was handed out:
+    // the time to start attempts.  Returns when to call again at the latest.
+    virtual TimePoint on_turn(TimePoint now) = 0;
+
+  protected:
+    ~Client() = default;
+  };
+
+  using AttemptId = uint64_t;
+
+  static Result<std::unique_ptr<HttpEngine>> create(const Config &config,
+                                                    Stats &stats);
+  // Drops what is under way; receivers hear nothing.
+  ~HttpEngine();
+  HttpEngine(const HttpEngine &) = delete;
+
+  // RECEIVER must live until its on_done() or cancel().
+  Result<AttemptId> start(const std::string &url, ByteSpan range,
+                          HttpReceiver &receiver);
+  void cancel(AttemptId id);
+  // From now on RECEIVER hears of attempt ID.
+  void hand_over(AttemptId id, HttpReceiver &receiver);
+  size_t active() const { return active_.size(); }
+
+  // The round trip that TCP measured when it made a connection that is open
+  // now; none while there is none, or over a Unix socket.
+  std::optional<Duration> handshake_trip() const;
+
+  void set_client(Client &client) { client_ = &client; }
+
+  // One turn of the loop: waits, at most MOST, for something to happen, and sees
+  // to what has.
+  void turn(Duration most);
+
+  Result<void> start_thread();
+  // Ends the thread, if there is one; any thread but it.
+  void stop();
+  // Ends the wait of the current turn, or of the next.  Any thread.
+  void wake();
+
+private:
+  struct Attempt;
+  struct Callbacks; // libcurl's, which are C functions
+
+  HttpEngine(const Config &config, Stats &stats);
+  Result<void> set_up();
+  static bool append(void *&list, const std::string &line);
+  Result<void> set_up_handle(Attempt &attempt);
+  Result<std::unique_ptr<Attempt>> take_handle();
+  size_t index_of(AttemptId id) const;
+  std::unique_ptr<Attempt> remove(size_t index);
+  void collect_finished();
+  void finish(size_t index, int curl_code);
+  void check_progress(TimePoint now);
+  void trace(const Attempt &attempt, const HttpOutcome &outcome) const;
+  void add_times(const Attempt &attempt);
+  void show_times() const;
+  void run();
+
+  const Config config_;
+  Stats &stats_;
+  Client *client_ = nullptr;
+  void *multi_ = nullptr; // CURLM
+  void *share_ = nullptr; // CURLSH
+  // curl_slists: for the origin of the configured URL, and for others.
+  void *header_list_ = nullptr, *bare_header_list_ = nullptr;
+  std::vector<std::unique_ptr<Attempt>> active_;
+  std::vector<std::unique_ptr<Attempt>> idle_; // handles to be used again
+  std::map<int, unsigned> socket_numbers_;     // by descriptor, for traces
+  unsigned last_socket_number_ = 0;
+  AttemptId last_id_ = 0;
+  TimePoint next_check_{};
+  TimePoint next_turn_{}; // as the client wished; at once, the first time
+  int64_t time_sums_us_[7] = {}; // -D httpcache.times
+
+  std::thread thread_;
+  std::atomic<bool> stopping_{false};
+  std::atomic<bool> woken_{false};
+};
+
+} // namespace httpcache
+
+#endif

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "image.h"
+
+#include <algorithm>
+#include <array>
+#include <cassert>
+#include <cstring>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "log.h"
+#include "retry.h"
+
+namespace httpcache {
+
+namespace {
+
+// At the start somebody sits before the terminal: a server that is restarting
+// is waited for, some two seconds, a wrong host name or port is told soon.
+constexpr RetryPolicy kFirstTries = {.retries = 3};
+
+// A convert's first reads need about as many connections at once.
+constexpr uint64_t kScouts = 3;
+constexpr uint32_t kMaxScoutBlock = 1 << 20; // more is too much to guess at
+
+// Blocks that one pass of a read pins: at the default block size, all of the
+// largest read that nbdkit passes on (64 MiB).
+constexpr size_t kClaims = 256;
+
+// NBD_CMD_CACHE requests that may wait; more are dropped, as is allowed.
+constexpr size_t kMaxHints = 64;
+
+// Before the link is measured; as in flow.h.
+constexpr uint64_t kFirstTransfer = 512 << 10;
+
+// A window may take all that prefetch may: it costs the link nothing, since the
+// bytes in flight are bounded elsewhere (flow.h), and when one connection
+// stalls, what the others bring meanwhile is what keeps the wire busy.
+Readahead::Bounds bounds_for(const Config &config, uint32_t ahead_blocks,
+                             uint64_t transfer_bytes) {
+  uint64_t budget = uint64_t{ahead_blocks} * config.blocksize;
+  return {std::min(budget, config.readahead.value_or(UINT64_MAX)), budget,
+          std::min(transfer_bytes, std::max<uint64_t>(budget / 2, config.blocksize))};
+}
+
+// How many blocks behind the first to ask for at the start, see probe.h: each on
+// a connection, none of more than prefetch may use.
+unsigned scouts_for(const Config &config) {
+  uint64_t most = std::min<uint64_t>(config.connections / 4, config.cache_blocks / 8);
+  bool wanted = config.readahead.value_or(1) > 0 && config.blocksize <= kMaxScoutBlock;
+  return wanted ? static_cast<unsigned>(std::min<uint64_t>(most, kScouts)) : 0;
+}
+
+// What of the object the export is.
+Result<Geometry> geometry_of(const Config &config, const ObjectInfo &object) {
+  auto fail = [&](std::string what) {
+    return Error{ErrorKind::Permanent, EINVAL, 0, std::move(what), {}};
+  };
+  std::string url = redact_url(object.effective_url);
+  if (config.offset > object.size)
+    return fail(fmt::format("offset={} is beyond the end of {}, which has {} bytes", config.offset,
+                            url, object.size));
+  uint64_t rest = object.size - config.offset;
+  if (config.size && *config.size > rest)
+    return fail(fmt::format("size={} from offset={} on reaches {} bytes past the end of {}, which "
+                            "has {} bytes; the most is size={}",
+                            *config.size, config.offset, *config.size - rest, url, object.size,
+                            rest));
+  return Geometry(config.size.value_or(rest), config.offset, config.blocksize);
+}
+
+} // namespace
+
+Result<std::unique_ptr<Image>> Image::open(const Config &config) {
+  auto stats = std::make_unique<Stats>();
+  Result<std::unique_ptr<HttpEngine>> engine = HttpEngine::create(config, *stats);
+  if (!engine)
+    return std::move(engine).error();
+
+  uint64_t wanted = std::min<uint64_t>(config.blocksize, config.size.value_or(UINT64_MAX));
+  Probe probe(*engine.value(), *stats);
+  Result<Probe::Found> found =
+      probe.run(config.url, {config.offset, config.offset + wanted - 1}, scouts_for(config),
+                kFirstTries);
+  if (!found)
+    return std::move(found).error();
+  const ObjectInfo &object = found.value().object;
+  Result<Geometry> geometry = geometry_of(config, object);
+  if (!geometry)
+    return std::move(geometry).error();
+  if (object.validator.none() && object.size > 0)
+    warning(fmt::format("{}: the server sends neither ETag nor Last-Modified; should the object "
+                        "change while it is served, only a change of its size will be noticed",
+                        redact_url(object.effective_url)));
+
+  // No more memory than the export can fill.
+  uint64_t slots = std::clamp<uint64_t>(geometry.value().block_count(), 1, config.cache_blocks);
+  Result<Slab> slab = Slab::create(static_cast<uint32_t>(slots), config.blocksize);
+  if (!slab)
+    return std::move(slab).error();
+  log(LogArea::Http, "object {} size={} {} export offset={} size={} blocks={}x{} cache={}",
+      redact_url(object.effective_url), object.size, describe(object.validator), config.offset,
+      geometry.value().export_size(), geometry.value().block_count(), config.blocksize, slots);
+  return std::unique_ptr<Image>(
+      new Image(config, {std::move(stats), std::move(engine).value(), std::move(found).value(),
+                         geometry.value(), std::move(slab).value()}));
+}
+
+Image::Image(const Config &config, Opened &&opened)
+    : config_(config), stats_(std::move(opened.stats)), object_(opened.found.object),
+      geometry_(opened.geometry), cache_(geometry_, std::move(opened.slab), *stats_),
+      engine_(std::move(opened.engine)),
+      fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections, *stats_),
+      readahead_(geometry_,
+                 bounds_for(config, cache_.ahead_limit(), kFirstTransfer)) {
+  for (const auto &arrival : opened.found.arrivals) {
+    Block *block = nullptr;
+    uint64_t at = arrival->asked().first - config_.offset;
+    if (at < geometry_.export_size() &&
+        cache_.claim_ahead({geometry_.block_of(at), 1}, std::span(&block, 1)) == 1)
+      fetcher_.adopt(*arrival, *block);
+    else if (!arrival->done())
+      engine_->cancel(arrival->id());
+  }
+}
+
+Image::~Image() { stop(); }
+
+Result<void> Image::start() { return engine_->start_thread(); }
+
+void Image::stop() {
+  if (std::exchange(stopped_, true))
+    return;
+  engine_->stop();
+  if (log_on(LogArea::Stats))
+    for (const std::string &line : stats_->lines(cache_.peak_bytes()))
+      log(LogArea::Stats, "{}", line);
+}
+
+std::string Image::description() const {
+  std::string text = fmt::format("{}, {} bytes", redact_url(object_.effective_url), object_.size);
+  if (config_.offset > 0 || config_.size)
+    text += fmt::format(", of them {} from {} on", size(), config_.offset);
+  return text + ", " + describe(object_.validator);
+}
+
+Result<void> Image::read(std::span<char> buffer, uint64_t offset, CancelCheck &cancel) {
+  TimePoint begin = now();
+  BlockRun run = geometry_.run_of(offset, buffer.size());
+  Result<void> result;
+  for (bool first = true; run.count > 0 && result; first = false)
+    result = read_some(run, buffer, offset, first, cancel);
+  stats_->reads.add();
+  stats_->read_time.add(now() - begin);
+  if (result)
+    stats_->bytes_served.add(buffer.size());
+  else
+    stats_->read_errors.add();
+  return result;
+}
+
+// Serves as many blocks from the front of RUN as can be had at once, and takes
+// them off.
+Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t offset, bool first,
+                              CancelCheck &cancel) {
+  std::array<BlockCache::Claim, kClaims> claims;
+  Result<size_t> claimed = cache_.claim(run, claims, true, cancel);
+  if (!claimed)
+    return std::move(claimed).error();
+  std::span<BlockCache::Claim> mine = std::span(claims).first(claimed.value());
+
+  std::array<Block *, kClaims> missing;
+  size_t missed = 0, joined = 0;
+  for (const BlockCache::Claim &claim : mine) {
+    if (claim.found == BlockCache::Found::New)
+      missing[missed++] = claim.block;
+    else if (claim.found == BlockCache::Found::Arriving)
+      ++joined;
+  }
+  if (missed > 0)
+    fetcher_.fetch(std::span(missing).first(missed));
+  size_t hit = mine.size() - missed - joined;
+  stats_->blocks_missed.add(missed);
+  stats_->blocks_joined.add(joined);
+  stats_->blocks_hit.add(hit);
+  log(LogArea::Cache, "read {}+{} blocks {}+{} hit={} joined={} missed={}", offset, buffer.size(),
+      run.first.value, mine.size(), hit, joined, missed);
+  if (first)
+    plan(offset, buffer.size(), missed + joined > 0);
+
+  Result<void> result;
+  for (const BlockCache::Claim &claim : mine) {
+    if (result) {
+      BlockPart part = geometry_.part_of(claim.block->index(), offset, buffer.size());
+      result = cache_.wait(*claim.block, part.end, cancel);
+      if (result) {
+        uint64_t at = geometry_.start_of(part.block) + part.begin - offset;
+        std::memcpy(buffer.data() + at, claim.block->data() + part.begin, part.end - part.begin);
+      }
+    }
+    cache_.unpin(*claim.block);
+  }
+  run = {run.first + mine.size(), run.count - mine.size()};
+  return result;
+}
+
+// Tells the planner of a read, and the fetcher if something came of it.
+void Image::plan(uint64_t offset, uint64_t count, bool waited) {
+  bool wanted;
+  {
+    MutexLock lock(plan_mu_);
+    wanted = readahead_.observe(offset, count, waited);
+  }
+  if (wanted)
+    fetcher_.poke();
+}
+
+void Image::prefetch(uint64_t offset, uint64_t count) {
+  stats_->cache_requests.add();
+  {
+    MutexLock lock(plan_mu_);
+    BlockRun run = geometry_.run_of(offset, count);
+    if (run.count == 0 || hints_.size() >= kMaxHints)
+      return;
+    hints_.push_back(run);
+  }
+  fetcher_.poke();
+}
+
+size_t Image::next_prefetch(std::span<Block *> out) {
+  for (;;) {
+    if (current_run_.count == 0) {
+      MutexLock lock(plan_mu_);
+      current_plan_.reset();
+      if (!hints_.empty()) {
+        current_run_ = hints_.front();
+        hints_.pop_front();
+      } else if ((current_plan_ = readahead_.next())) {
+        current_run_ = current_plan_->run;
+        log(LogArea::Readahead, "stream {} plans blocks {}+{}", current_plan_->stream,
+            current_run_.first.value, current_run_.count);
+      } else {
+        return 0;
+      }
+    }
+    bool no_room = false;
+    size_t n = claim_of(current_run_, out, no_room);
+    if (n > 0)
+      return n;
+    if (!no_room)
+      continue; // all of it is there already
+    log(LogArea::Readahead, "no room for blocks {}+{}", current_run_.first.value,
+        current_run_.count);
+    MutexLock lock(plan_mu_);
+    if (current_plan_)
+      readahead_.give_back(*current_plan_, current_run_.count);
+    current_run_ = {};
+    return 0;
+  }
+}
+
+// Claims the first absent stretch of RUN and takes off what is done with.
+size_t Image::claim_of(BlockRun &run, std::span<Block *> out, bool &no_room) {
+  uint64_t present = cache_.count_leading(run, true);
+  run = {run.first + present, run.count - present};
+  if (run.count == 0)
+    return 0;
+  size_t n = cache_.claim_ahead(run, out);
+  no_room = n == 0;
+  run = {run.first + n, run.count - n};
+  return n;
+}
+
+void Image::link_changed(uint64_t transfer_bytes) {
+  MutexLock lock(plan_mu_);
+  readahead_.set_bounds(bounds_for(config_, cache_.ahead_limit(), transfer_bytes));
+}
+
+} // namespace httpcache

@@ -1,0 +1,366 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "object.h"
+
+#include <fmt/format.h>
+
+#include "redact.h"
+
+namespace httpcache {
+
+namespace {
+
+constexpr long kPartialContent = 206;
+
+// What a server says of itself, fit for a message.
+std::string quoted(std::string_view text) {
+  constexpr size_t kMost = 100;
+  return text.size() <= kMost ? escape_controls(text)
+                              : escape_controls(text.substr(0, kMost)) + "...";
+}
+
+// The parts of one judgement.
+struct Case {
+  const ResponseHead &head;
+  ByteSpan asked;
+  std::string_view redacted_url;
+
+  Error error(ErrorKind kind, std::string_view text) const {
+    Error error;
+    error.kind = kind;
+    error.http_status = head.status;
+    error.what = request_text(redacted_url, asked);
+    error.what += ": ";
+    error.what += text;
+    error.retry_after_s = head.retry_after_s;
+    return error;
+  }
+  Error permanent(std::string_view text) const {
+    return error(ErrorKind::Permanent, text);
+  }
+  Error transient(std::string_view text) const {
+    return error(ErrorKind::Transient, text);
+  }
+};
+
+ErrorKind kind_of_status(long status) {
+  switch (status) {
+  case 408:
+  case 425:
+  case 429:
+    return ErrorKind::Transient;
+  case 501:
+  case 505:
+    return ErrorKind::Permanent;
+  default:
+    return status >= 500 && status <= 599 ? ErrorKind::Transient
+                                          : ErrorKind::Permanent;
+  }
+}
+
+// What the user could do about it.
+std::string_view hint(const ResponseHead &head) {
+  switch (head.status) {
+  case 401:
+    return " (are user= and password=, or header=, right?)";
+  case 403:
+    return " (not allowed: a login may be needed, or a signed URL may have "
+           "expired)";
+  case 404:
+  case 410:
+    return " (is the URL right?)";
+  case 407:
+    return " (the proxy wants a login)";
+  default:
+    return head.status >= 300 && head.status <= 399
+               ? " (a redirect that was not followed)"
+               : "";
+  }
+}
+
+// The head tells no bytes; 200, 206 and 416 are for the callers.
+Error status_error(const Case &c) {
+  if (c.head.status == 0)
+    return c.transient("the server sent no HTTP answer");
+  return c.error(kind_of_status(c.head.status),
+                 fmt::format("server answered {}{}", status_text(c.head.status),
+                             hint(c.head)));
+}
+
+// Of a 206: is it one to be understood at all?
+Result<void> check_form(const Case &c) {
+  const ResponseHead &head = c.head;
+  if (!head.malformed.empty())
+    return c.permanent(
+        fmt::format("server sent a malformed head: {}", head.malformed));
+  if (head.is_multipart_byteranges())
+    return c.permanent("server answered with multipart/byteranges to a "
+                       "request for one range");
+  if (head.is_encoded())
+    return c.permanent(fmt::format(
+        "server sent Content-Encoding '{}' although none was accepted: its "
+        "bytes are not those of the file",
+        quoted(head.content_encoding)));
+  if (!head.content_range || !head.content_range->first ||
+      !head.content_range->last)
+    return c.permanent("server answered 206 Partial Content without a "
+                       "Content-Range that says which bytes they are");
+  return {};
+}
+
+// Of a 206 of good form: are its bytes those that were asked for?
+Result<ByteSpan> span_of(const Case &c) {
+  const ResponseHead &head = c.head;
+  ByteSpan span{*head.content_range->first, *head.content_range->last};
+  if (span.first != c.asked.first)
+    return c.permanent(fmt::format("server answered with other bytes, {}-{}",
+                                   span.first, span.last));
+  if (head.content_length && *head.content_length != span.length())
+    return c.permanent(fmt::format(
+        "server contradicts itself: Content-Range says bytes {}-{}, which "
+        "are {}, Content-Length says {}",
+        span.first, span.last, span.length(), *head.content_length));
+  return span;
+}
+
+enum class Verdict { Same, Differs, CannotTell };
+
+Verdict compare(const Validator &a, const Validator &b) {
+  Verdict verdict = Verdict::CannotTell;
+  if (!a.etag.empty() && !b.etag.empty()) {
+    if (a.etag != b.etag)
+      return Verdict::Differs;
+    if (a.strong() && b.strong())
+      return Verdict::Same;
+    verdict = Verdict::Same;
+  }
+  if (!a.last_modified.empty() && !b.last_modified.empty())
+    return a.last_modified == b.last_modified ? Verdict::Same
+                                              : Verdict::Differs;
+  return verdict;
+}
+
+Error changed(const Case &c, std::string_view from, std::string_view to) {
+  return c.error(
+      ErrorKind::Changed,
+      fmt::format("the file on the server has changed, from {} to {}; old and "
+                  "new bytes are not mixed: restart nbdkit to serve the new "
+                  "one",
+                  from, to));
+}
+
+Error changed_size(const Case &c, uint64_t from, uint64_t to) {
+  return changed(c, fmt::format("{} bytes", from), fmt::format("{} bytes", to));
+}
+
+// Names the validator that differs, of OLD and of NEW.
+Error changed_validator(const Case &c, const Validator &was,
+                        const Validator &is) {
+  bool by_etag = !was.etag.empty() && !is.etag.empty() && was.etag != is.etag;
+  auto show = [&](const Validator &v) {
+    return by_etag ? describe({v.etag, v.etag_weak, ""})
+                   : describe({"", false, v.last_modified});
+  };
+  return changed(c, show(was), show(is));
+}
+
+// A 200 after ranges did work: a sign of change, or a node that has a bad day.
+Error later_200(const Case &c, const ObjectInfo &object) {
+  const ResponseHead &head = c.head;
+  if (head.content_length && head.malformed.empty() && !head.is_encoded() &&
+      *head.content_length != object.size)
+    return changed_size(c, object.size, *head.content_length);
+  Validator is = validator_of(head);
+  if (compare(object.validator, is) == Verdict::Differs)
+    return changed_validator(c, object.validator, is);
+  return c.transient("server answered 200 OK with the whole file, though it "
+                     "did answer ranges before");
+}
+
+// A 416 after the size was known.
+Error later_416(const Case &c, const ObjectInfo &object) {
+  const auto &range = c.head.content_range;
+  if (range && range->total && *range->total != object.size)
+    return changed_size(c, object.size, *range->total);
+  return c.permanent(
+      fmt::format("server answered {}, though the file has {} bytes{}",
+                  status_text(c.head.status), object.size,
+                  range && range->total ? ", as that answer says too" : ""));
+}
+
+} // namespace
+
+Validator validator_of(const ResponseHead &head) {
+  return {head.etag, head.etag_weak, head.last_modified};
+}
+
+std::string describe(const Validator &validator) {
+  if (!validator.etag.empty())
+    return fmt::format("ETag {}{}", validator.etag_weak ? "W/" : "",
+                       quoted(validator.etag));
+  if (!validator.last_modified.empty())
+    return fmt::format("Last-Modified {}", quoted(validator.last_modified));
+  return "no validator";
+}
+
+std::string request_text(std::string_view redacted_url, ByteSpan asked) {
+  return fmt::format("GET {} bytes {}-{}", redacted_url, asked.first,
+                     asked.last);
+}
+
+std::string status_text(long status) {
+  // Our own names, not the server's: HTTP/2 sends none, and why trust them.
+  struct Named {
+    long status;
+    std::string_view name;
+  };
+  static constexpr Named kNames[] = {
+      {200, "OK"},
+      {201, "Created"},
+      {202, "Accepted"},
+      {203, "Non-Authoritative Information"},
+      {204, "No Content"},
+      {206, "Partial Content"},
+      {300, "Multiple Choices"},
+      {301, "Moved Permanently"},
+      {302, "Found"},
+      {303, "See Other"},
+      {304, "Not Modified"},
+      {307, "Temporary Redirect"},
+      {308, "Permanent Redirect"},
+      {400, "Bad Request"},
+      {401, "Unauthorized"},
+      {402, "Payment Required"},
+      {403, "Forbidden"},
+      {404, "Not Found"},
+      {405, "Method Not Allowed"},
+      {406, "Not Acceptable"},
+      {407, "Proxy Authentication Required"},
+      {408, "Request Timeout"},
+      {409, "Conflict"},
+      {410, "Gone"},
+      {412, "Precondition Failed"},
+      {416, "Range Not Satisfiable"},
+      {421, "Misdirected Request"},
+      {423, "Locked"},
+      {425, "Too Early"},
+      {429, "Too Many Requests"},
+      {431, "Request Header Fields Too Large"},
+      {451, "Unavailable For Legal Reasons"},
+      {500, "Internal Server Error"},
+      {501, "Not Implemented"},
+      {502, "Bad Gateway"},
+      {503, "Service Unavailable"},
+      {504, "Gateway Timeout"},
+      {505, "HTTP Version Not Supported"},
+      {507, "Insufficient Storage"},
+  };
+  for (const Named &named : kNames)
+    if (named.status == status)
+      return fmt::format("{} {}", status, named.name);
+  return fmt::format("{}", status);
+}
+
+Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
+                                     std::string_view redacted_url) {
+  Case c{head, asked, redacted_url};
+  ObjectInfo object;
+  object.validator = validator_of(head);
+  auto beyond_end = [&](uint64_t size) {
+    return c.permanent(
+        fmt::format("offset={} lies {} the end of the file, "
+                    "which has {} bytes",
+                    asked.first, asked.first == size ? "at" : "beyond", size));
+  };
+
+  if (head.status == 416) {
+    if (!head.malformed.empty())
+      return c.permanent(fmt::format("server answered {} with a malformed {}",
+                                     status_text(head.status), head.malformed));
+    if (!head.content_range || !head.content_range->total)
+      return c.permanent(fmt::format(
+          "server answered {} without telling the size of the file{}",
+          status_text(head.status),
+          asked.first > 0 ? " (is offset= beyond its end?)" : ""));
+    uint64_t size = *head.content_range->total;
+    if (asked.first > 0 && asked.first >= size)
+      return beyond_end(size);
+    if (size > 0)
+      return c.permanent(fmt::format(
+          "server answered {}, though it says that the file has {} bytes",
+          status_text(head.status), size));
+    return object;
+  }
+  // An empty file is the one that can be answered whole: Apache does so.
+  if (head.status == 200 && head.malformed.empty() &&
+      head.content_length == uint64_t{0} && !head.is_encoded()) {
+    if (asked.first > 0)
+      return beyond_end(0);
+    return object;
+  }
+  if (head.status == 200)
+    return c.permanent(fmt::format(
+        "server ignores range requests: it answered 200 OK with "
+        "the whole file instead of 206 Partial Content{}; a file "
+        "cannot be read in parts from it: download it, or use a "
+        "server that supports ranges",
+        head.accept_ranges_none ? " (and Accept-Ranges: none)" : ""));
+  if (head.status != kPartialContent)
+    return status_error(c);
+
+  if (Result<void> form = check_form(c); !form)
+    return std::move(form).error();
+  Result<ByteSpan> span = span_of(c);
+  if (!span)
+    return std::move(span).error();
+  if (!head.content_range->total)
+    return c.permanent(
+        fmt::format("server does not tell the size of the file "
+                    "(Content-Range: bytes {}-{}/*), which an NBD export "
+                    "must have",
+                    span.value().first, span.value().last));
+  object.size = *head.content_range->total;
+  return object;
+}
+
+Result<ByteSpan> check_answer(const ObjectInfo &object,
+                              const ResponseHead &head, ByteSpan asked,
+                              std::string_view redacted_url) {
+  Case c{head, asked, redacted_url};
+  if (head.status == 200)
+    return later_200(c, object);
+  if (head.status == 416)
+    return later_416(c, object);
+  if (head.status != kPartialContent)
+    return status_error(c);
+
+  if (Result<void> form = check_form(c); !form)
+    return std::move(form).error();
+  // Before the range: a change explains one that does not fit.
+  std::optional<uint64_t> total = head.content_range->total;
+  if (total && *total != object.size)
+    return changed_size(c, object.size, *total);
+  Validator is = validator_of(head);
+  Verdict verdict = compare(object.validator, is);
+  if (verdict == Verdict::Differs)
+    return changed_validator(c, object.validator, is);
+
+  Result<ByteSpan> span = span_of(c);
+  if (!span)
+    return span;
+  if (verdict == Verdict::CannotTell && !object.validator.none())
+    return c.transient(fmt::format(
+        "server sent {} where the first answer had {}, so this may be another "
+        "version of the file",
+        describe(is), describe(object.validator)));
+  // Without a total, only a validator shows that it is the same object.
+  if (!total && (verdict != Verdict::Same || span.value().last >= object.size))
+    return c.permanent(
+        fmt::format("server does not tell the size of the file any more "
+                    "(Content-Range: bytes {}-{}/*)",
+                    span.value().first, span.value().last));
+  return span;
+}
+
+} // namespace httpcache

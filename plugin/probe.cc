@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "probe.h"
+
+#include <algorithm>
+#include <random>
+#include <thread>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "log.h"
+
+namespace httpcache {
+
+namespace {
+
+// Below this a new connection is cheap.
+constexpr Duration kLongTrip = std::chrono::milliseconds(5);
+
+// How often, while nothing comes, the handshake is looked at.
+constexpr Duration kLook = std::chrono::milliseconds(5);
+
+} // namespace
+
+// Stops at a head that says no to everything; what it says of the bytes is
+// judged by whoever knows the object.
+bool Arrival::on_head(const ResponseHead &head, const std::string &effective_url) {
+  head_ = head;
+  effective_url_ = effective_url;
+  return head.status == 206;
+}
+
+bool Arrival::on_body(std::span<const char> bytes) {
+  uint64_t room = asked_.length() - bytes_.size();
+  size_t n = static_cast<size_t>(std::min<uint64_t>(room, bytes.size()));
+  bytes_.insert(bytes_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n));
+  return n == bytes.size();
+}
+
+void Arrival::on_done(const HttpOutcome &outcome) {
+  done_ = true;
+  error_ = outcome.error;
+}
+
+Result<ObjectInfo> Probe::judge(const Arrival &first) const {
+  std::string redacted = redact_url(first.effective_url());
+  Result<ObjectInfo> object = object_from_probe(*first.head(), first.asked(), redacted);
+  if (!object)
+    return object;
+  if (object.value().size > 0)
+    if (Result<ByteSpan> body =
+            check_answer(object.value(), *first.head(), first.asked(), redacted);
+        !body)
+      return std::move(body).error();
+  object.value().effective_url = first.effective_url();
+  return object;
+}
+
+void Probe::send_scouts(const std::string &url, ByteSpan asked, unsigned scouts, Found &found) {
+  log(LogArea::Http, "long link: {} scouts", scouts);
+  for (unsigned i = 1; i <= scouts; ++i) {
+    uint64_t step = i * asked.length();
+    auto scout = std::make_unique<Arrival>(ByteSpan{asked.first + step, asked.last + step});
+    Result<HttpEngine::AttemptId> started = engine_.start(url, scout->asked(), *scout);
+    if (!started)
+      return;
+    scout->id_ = started.value();
+    found.arrivals.push_back(std::move(scout));
+  }
+}
+
+Result<Probe::Found> Probe::try_once(const std::string &url, ByteSpan asked, unsigned scouts) {
+  Found found;
+  found.arrivals.push_back(std::make_unique<Arrival>(asked));
+  Arrival &first = *found.arrivals.front();
+  Result<HttpEngine::AttemptId> started = engine_.start(url, asked, first);
+  if (!started)
+    return std::move(started).error();
+  first.id_ = started.value();
+  while (!first.done() && !first.head()) {
+    engine_.turn(scouts > 0 ? kLook : std::chrono::seconds(1));
+    std::optional<Duration> trip;
+    if (scouts > 0 && (trip = engine_.handshake_trip())) {
+      if (*trip >= kLongTrip)
+        send_scouts(url, asked, scouts, found);
+      scouts = 0;
+    }
+  }
+  Result<ObjectInfo> object =
+      first.head() ? judge(first)
+                   : first.error().value_or(Error{ErrorKind::Transient, EIO, 0,
+                                                  "the server's answer had no head", {}});
+  if (object) {
+    found.object = std::move(object).value();
+    return found;
+  }
+  for (const auto &arrival : found.arrivals)
+    if (!arrival->done())
+      engine_.cancel(arrival->id());
+  return std::move(object).error();
+}
+
+Result<Probe::Found> Probe::run(const std::string &url, ByteSpan asked, unsigned scouts,
+                                const RetryPolicy &policy) {
+  std::minstd_rand random(std::random_device{}());
+  TimePoint begin = now();
+  for (unsigned attempts = 1;; ++attempts) {
+    Result<Found> tried = try_once(url, asked, scouts);
+    if (tried)
+      return tried;
+    double chance = std::uniform_real_distribution<double>(0, 1)(random);
+    Error error = std::move(tried).error();
+    std::optional<uint32_t> wait_ms =
+        retry_wait_ms(policy, attempts, error,
+                      static_cast<uint64_t>(ms_between(begin, now())), chance);
+    if (!wait_ms) {
+      if (attempts > 1)
+        error.what += fmt::format(" (tried {} times in {:.1f} s)", attempts,
+                                  to_seconds(now() - begin));
+      return error;
+    }
+    stats_.retries.add();
+    log(LogArea::Http, "retry in {} ms: {}", *wait_ms, error.what);
+    if (attempts == 1)
+      warning(fmt::format("{} (trying again)", error.what));
+    std::this_thread::sleep_for(std::chrono::milliseconds(*wait_ms));
+  }
+}
+
+} // namespace httpcache

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// readahead.h - what is worth fetching before anybody asks for it.
+//
+// A pure planner: observe() is told of every read, next() is asked by the
+// fetcher whenever it could start another transfer.  Prefetch is thus *pulled*
+// when the link has room, never queued: a plan that is not yet a request costs
+// no memory, need not be cancelled when the reader jumps, and cannot stand in
+// the way of a demand read.
+//
+// A *stream* is a region that advances, not "this offset equals the last end":
+// eight qemu coroutines, sixteen nbdkit threads or four NBD connections that
+// read one file in turns come in any order, and are one stream.
+//
+//      start            pos                         ahead
+//        │ have been read│ window: asked for, unread │
+//   ─────┴───────────────┴───────────────────────────┴──────────> offset
+//
+// A read belongs to the stream whose pos lies nearest, if it begins within
+// reach(count) before or behind pos.  (Not if it is merely in the window: that
+// may be another connection that begins its slice there.)  A stream is worth
+// readahead from the second read on that moves pos forward, as long as at
+// least half of the bytes it passes over are read (kDense): so random, strided
+// and backward reads get nothing, however near to each other they fall.
+//
+// The window starts small, and doubles when the reader had to wait for bytes
+// beyond those that the last doubling planned: the reader has caught up.  It
+// is bounded by what the link can use and the cache can hold (set_bounds), and
+// by an equal share of the cache's budget for each stream that has a window.
+// A new run is planned when a whole transfer, or half of the window, has room.
+//
+// A window ends where another stream has been: clients copy a file in slices
+// side by side (nbdcopy: 128 MiB each), and what lies behind the border has
+// been read already or is being read.
+//
+// Costs: observe() and next() are O(log streams), whatever the export's size.
+// Threads: none; Image calls it under a lock of its own.  Units: bytes, as
+// offsets into the export.  Errors: none.
+#ifndef HTTPCACHE_READAHEAD_H
+#define HTTPCACHE_READAHEAD_H
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "geometry.h"
+
+namespace httpcache {
+
+class Readahead {
+public:
+  struct Bounds {
+    uint64_t max_window = 0;     // of one stream; 0 turns readahead off
+    uint64_t budget = 0;         // of all windows together
+    uint64_t transfer_bytes = 0; // what one transfer should bring
+  };
+  // A run worth fetching.  STREAM and GENERATION are for give_back().
+  struct Plan {
+    BlockRun run;
+    uint32_t stream = 0;
+    uint32_t generation = 0;
+  };
+
+  Readahead(const Geometry &geometry, const Bounds &bounds);
+
+  // A client reads [offset, offset + count), count > 0.  WAITED: not all of it
+  // was there.  True when next() has something to give.
+  bool observe(uint64_t offset, uint64_t count, bool waited);
+
+  // The next run, at most transfer_bytes long.  The stream counts it as asked
+  // for; some of it may be in the cache already.
+  std::optional<Plan> next();
+
+  // The last BLOCKS blocks of PLAN were not fetched after all (no room).
+  void give_back(const Plan &plan, uint64_t blocks);
+
+  void set_bounds(const Bounds &bounds) { bounds_ = bounds; }
+  const Bounds &bounds() const { return bounds_; }
+
+  // How far from pos a read of COUNT bytes may begin and still be of the stream.
+  static uint64_t reach(uint64_t count);
+
+  // For tests and traces.
+  size_t streams() const { return by_pos_.size(); }
+  uint64_t outstanding() const { return outstanding_; }
+
+private:
+  using Id = uint32_t;
+  static constexpr Id kNone = UINT32_MAX;
+
+  struct Stream {
+    uint64_t start = 0;
+    uint64_t pos = 0;       // end of the furthest read
+    uint64_t ahead = 0;     // asked for up to here; >= pos once it has a window
+    uint64_t window = 0;    // 0: none (yet)
+    uint64_t grow_mark = 0; // waiting beyond this doubles the window
+    uint64_t span = 0;      // bytes passed over, halved now and then,
+    uint64_t covered = 0;   // and how many of them were read
+    uint64_t last_use = 0;  // value of reads_
+    uint32_t advances = 0;  // reads that moved pos
+    uint32_t generation = 0;
+    bool ready = false;  // in ready_
+    bool landed = false; // in by_start_: others' windows end at start
+    Id older = kNone, newer = kNone; // by last use
+  };
+
+  Id find(uint64_t offset, uint64_t count) const;
+  Id create(uint64_t offset, uint64_t count);
+  void advance(Id id, uint64_t offset, uint64_t count, bool waited);
+  void move_pos(Id id, uint64_t pos);
+  void set_ahead(Stream &stream, uint64_t ahead);
+  void abandon(Id id);
+  void note_use(Id id);
+  void unlink_use(Id id);
+  uint64_t room_of(const Stream &stream) const;
+  uint64_t end_of_window(const Stream &stream) const;
+  uint64_t round_up(uint64_t offset) const;
+  void make_ready(Id id);
+  void retire_idle();
+  bool reclaim();
+
+  const Geometry geometry_;
+  Bounds bounds_;
+  std::vector<Stream> streams_;
+  std::vector<Id> by_pos_;   // ascending pos
+  std::vector<Id> by_start_; // ascending start; streams that have read a lot
+  std::vector<Id> ready_;    // a ring of those with room, first come first served
+  size_t ready_first_ = 0, ready_count_ = 0;
+  Id oldest_ = kNone, newest_ = kNone;
+  Id hand_ = 0; // of retire_idle()
+  uint64_t reads_ = 0;
+  uint64_t outstanding_ = 0; // sum of ahead - pos
+  uint32_t windows_ = 0;     // streams with ahead > pos
+};
+
+} // namespace httpcache
+
+#endif

@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "url.h"
+
+#include <algorithm>
+#include <array>
+#include <memory>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include "ascii.h"
+#include "redact.h"
+
+namespace httpcache {
+
+namespace {
+
+struct CurluDeleter {
+  void operator()(CURLU *handle) const { curl_url_cleanup(handle); }
+};
+using CurluHandle = std::unique_ptr<CURLU, CurluDeleter>;
+
+// May C stand as it is in a path, a query or a fragment?  RFC 3986 and, as
+// browsers have it, brackets: `?a[]=1`.
+bool may_stand(char c) {
+  constexpr std::string_view kMarks = "-._~!$&'()*+,;=:@/?#[]";
+  return is_alnum(c) || kMarks.find(c) != kMarks.npos;
+}
+
+// One part of the URL; empty if it has none.
+CURLUcode get(CURLU *handle, CURLUPart part, unsigned flags, std::string &out) {
+  char *text = nullptr;
+  CURLUcode code = curl_url_get(handle, part, &text, flags);
+  if (code == CURLUE_OK) {
+    std::unique_ptr<char, decltype(&curl_free)> owner(text, curl_free);
+    out = text;
+    return code;
+  }
+  out.clear();
+  switch (code) {
+  case CURLUE_NO_SCHEME:
+  case CURLUE_NO_USER:
+  case CURLUE_NO_PASSWORD:
+  case CURLUE_NO_HOST:
+  case CURLUE_NO_PORT:
+  case CURLUE_NO_QUERY:
+    return CURLUE_OK;
+  default:
+    return code;
+  }
+}
+
+Error bad_url(std::string_view text, std::string_view why) {
+  return {ErrorKind::Permanent, EINVAL, 0,
+          fmt::format("url={}: {}", redact_url(text), why)};
+}
+
+// A '/' in a password ends the host early, a second '@' begins it late: errors
+// that nobody could understand without being told.
+std::string_view password_hint(std::string_view rest) {
+  size_t at = rest.find('@');
+  bool likely = at != rest.npos && (rest.find_first_of("/?#") < at ||
+                                    rest.find('@', at + 1) != rest.npos);
+  return likely ? " (in a password, write '@' as %40, '/' as %2F, '?' as %3F, "
+                  "'#' as %23, or use user= and password=)"
+                : "";
+}
+
+} // namespace
+
+std::string percent_encode_url(std::string_view text) {
+  size_t host = text.find("://");
+  size_t begin = text.find_first_of("/?#", host == text.npos ? 0 : host + 3);
+  if (begin == text.npos)
+    return std::string(text);
+
+  std::string out(text.substr(0, begin));
+  for (size_t i = begin; i < text.size(); i++) {
+    char c = text[i];
+    bool escape = c == '%' && i + 2 < text.size() && is_hex(text[i + 1]) &&
+                  is_hex(text[i + 2]);
+    if (escape || may_stand(c))
+      out += c;
+    else
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+  }
+  return out;
+}
+
+Result<Url> parse_url(std::string_view text) {
+  if (text.empty())
+    return bad_url(text, "the URL is empty");
+  if (std::any_of(text.begin(), text.end(), is_control))
+    return bad_url(text, "a URL may not hold control characters");
+
+  size_t colon = text.find("://");
+  if (colon == text.npos || colon == 0)
+    return bad_url(text, "not a URL: it must begin with http:// or https://, "
+                         "as https://example.com/disk.qcow2 does");
+  std::string scheme = to_lower(text.substr(0, colon));
+  if (scheme != "http" && scheme != "https")
+    return bad_url(text, "only http:// and https:// URLs can be served");
+  std::string_view rest = text.substr(colon + 3);
+  if (rest.empty() || rest.find_first_of("/?#\\") == 0)
+    return bad_url(text, "malformed: there is no host");
+
+  CurluHandle handle(curl_url());
+  if (!handle)
+    return Error{ErrorKind::LocalIo, ENOMEM, 0, "out of memory"};
+  CURLU *u = handle.get();
+  CURLUcode code =
+      curl_url_set(u, CURLUPART_URL, percent_encode_url(text).c_str(), 0);
+  Url url;
+  std::string port;
+  auto next = [&](CURLUPart part, unsigned flags, std::string &out) {
+    if (code == CURLUE_OK)
+      code = get(u, part, flags, out);
+  };
+  next(CURLUPART_SCHEME, 0, url.scheme);
+  next(CURLUPART_HOST, 0, url.host);
+  next(CURLUPART_PORT, 0, port);
+  next(CURLUPART_QUERY, 0, url.query);
+  next(CURLUPART_USER, CURLU_URLDECODE, url.user);
+  next(CURLUPART_PASSWORD, CURLU_URLDECODE, url.password);
+  for (CURLUPart part : {CURLUPART_USER, CURLUPART_PASSWORD, CURLUPART_OPTIONS,
+                         CURLUPART_FRAGMENT})
+    if (code == CURLUE_OK)
+      code = curl_url_set(u, part, nullptr, 0);
+  next(CURLUPART_URL, 0, url.request);
+  if (code != CURLUE_OK)
+    return bad_url(text, fmt::format("malformed: {}{}", curl_url_strerror(code),
+                                     password_hint(rest)));
+  if (!port.empty() &&
+      std::all_of(port.begin(), port.end(), [](char c) { return c == '0'; }))
+    return bad_url(text, "malformed: port 0 cannot be connected to");
+  return url;
+}
+
+bool same_origin(std::string_view a, std::string_view b) {
+  auto origin = [](std::string_view text, std::string &out) {
+    CurluHandle handle(curl_url());
+    if (!handle || curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK)
+      return false;
+    for (CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+      std::string piece;
+      if (get(handle.get(), part, CURLU_DEFAULT_PORT, piece) != CURLUE_OK)
+        return false;
+      for (char c : piece)
+        out += to_lower(c);
+      out += ' ';
+    }
+    return true;
+  };
+  std::string origin_a, origin_b;
+  return origin(a, origin_a) && origin(b, origin_b) && origin_a == origin_b;
+}
+
+} // namespace httpcache

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// url.h - from a URL as people write it to one that can be asked for.
+//
+// Wraps libcurl's URL parser, so that what is accepted here is what libcurl
+// will understand, and the same way.  Next to http_engine this is the only
+// module to include curl.h; it needs no curl_global_init.
+//
+// Threads: pure, any.  Errors are Permanent with EINVAL, and show the URL only
+// through redact_url().
+#ifndef HTTPCACHE_URL_H
+#define HTTPCACHE_URL_H
+
+#include <string>
+#include <string_view>
+
+#include "error.h"
+
+namespace httpcache {
+
+struct Url {
+  std::string request; // to be given to libcurl: percent-encoded, without user
+                       // info and fragment; the query is kept, so: secret
+  std::string scheme;  // "http" or "https"
+  std::string host;    // "example.com", "[::1]"
+  std::string query;   // without '?'; empty: none
+  std::string user;    // of user:password@, decoded; empty: none
+  std::string password;
+};
+
+// Accepts http and https, in any case.  Spaces, non-ASCII bytes and others
+// that may not stand in a path or query, and a '%' that begins no escape, are
+// percent-encoded; escapes that are there already stay as they are.  A host
+// name in Unicode is left to libcurl (IDN).
+Result<Url> parse_url(std::string_view text);
+
+// Are scheme, host and port of both URLs the same?  Not if either is no URL.
+bool same_origin(std::string_view a, std::string_view b);
+
+// The encoding alone, of everything behind the host.
+std::string percent_encode_url(std::string_view text);
+
+} // namespace httpcache
+
+#endif

@@ -1,0 +1,459 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// unit-config.cc - parameters: what is taken, what is refused, and the words.
+#include "config.h"
+
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+
+#include "catch.h"
+#include "nbdkit-stubs.h"
+#include "redact.h"
+#include "unique_fd.h"
+
+using namespace httpcache;
+
+namespace {
+
+using KeyValues = std::initializer_list<std::pair<const char *, std::string>>;
+
+constexpr uint64_t kMemory = uint64_t{8} << 30;
+
+// The configuration that these parameters make, after a url.
+Result<Config> finish(KeyValues given, uint64_t memory_bytes = kMemory) {
+  ConfigDraft draft;
+  REQUIRE(config_set(draft, "url", "http://host/disk").ok());
+  for (const auto &[key, value] : given) {
+    Result<void> set = config_set(draft, key, value.c_str());
+    if (!set)
+      return std::move(set).error();
+  }
+  return config_finish(std::move(draft), memory_bytes);
+}
+
+Config config_of(KeyValues given, uint64_t memory_bytes = kMemory) {
+  Result<Config> config = finish(given, memory_bytes);
+  INFO((config.ok() ? "" : config.error().what));
+  REQUIRE(config.ok());
+  return config.value();
+}
+
+std::string error_of(KeyValues given, uint64_t memory_bytes = kMemory) {
+  Result<Config> config = finish(given, memory_bytes);
+  REQUIRE_FALSE(config.ok());
+  CHECK(config.error().kind == ErrorKind::Permanent);
+  CHECK(config.error().err == EINVAL);
+  return config.error().what;
+}
+
+bool has(const std::string &text, std::string_view part) {
+  return text.find(part) != text.npos;
+}
+
+// A folder for a test, and the current one while it lives.
+class TemporaryFolder {
+public:
+  TemporaryFolder() : before_(std::filesystem::current_path()) {
+    char name[] = "/tmp/unit-config-XXXXXX";
+    REQUIRE(::mkdtemp(name) != nullptr);
+    path_ = name;
+    std::filesystem::current_path(path_);
+  }
+  ~TemporaryFolder() {
+    std::filesystem::current_path(before_);
+    std::filesystem::remove_all(path_);
+  }
+  std::string path(const std::string &name) const { return path_ / name; }
+  void write(const std::string &name, const std::string &text) const {
+    std::ofstream(path(name)) << text;
+  }
+
+private:
+  std::filesystem::path before_;
+  std::filesystem::path path_;
+};
+
+} // namespace
+
+TEST_CASE("a URL alone is enough", "[config]") {
+  Config config = config_of({});
+  CHECK(config.url == "http://host/disk");
+  CHECK(config.offset == 0);
+  CHECK_FALSE(config.size);
+  CHECK(config.blocksize == 256 * 1024);
+  CHECK(config.cache_blocks == 512);
+  CHECK_FALSE(config.readahead);
+  CHECK(config.connections == 16);
+  CHECK(config.sslverify);
+  CHECK_FALSE(config.cainfo);
+  CHECK_FALSE(config.capath);
+  CHECK(config.user.empty());
+  CHECK(config.password.empty());
+  CHECK(config.headers.empty());
+  CHECK(config.user_agent == "nbdkit-httpcache");
+  CHECK(config.timeout_s == 60);
+  CHECK(config.unix_socket_path.empty());
+}
+
+TEST_CASE("the defaults in the table are those in the code", "[config]") {
+  Config plain = config_of({});
+  for (const Parameter &parameter : parameters()) {
+    if (parameter.default_text == nullptr)
+      continue;
+    INFO(parameter.key);
+    Config given = config_of({{parameter.key, parameter.default_text}});
+    CHECK(given.offset == plain.offset);
+    CHECK(given.blocksize == plain.blocksize);
+    CHECK(given.cache_blocks == plain.cache_blocks);
+    CHECK(given.readahead == plain.readahead);
+    CHECK(given.connections == plain.connections);
+    CHECK(given.sslverify == plain.sslverify);
+    CHECK(given.user_agent == plain.user_agent);
+    CHECK(given.timeout_s == plain.timeout_s);
+  }
+}
+
+TEST_CASE("the table is in order and all of it in the help", "[config]") {
+  std::string help = config_help();
+  std::string before;
+  for (const Parameter &parameter : parameters()) {
+    CHECK(before < parameter.key);
+    before = parameter.key;
+    CHECK(has("\n" + help, std::string("\n") + parameter.key + "=<"));
+  }
+  CHECK(has(help, "(default: 256K)"));
+  CHECK_FALSE(help.ends_with('\n'));
+  size_t begin = 0;
+  while (begin < help.size()) {
+    size_t end = std::min(help.find('\n', begin), help.size());
+    INFO(help.substr(begin, end - begin));
+    CHECK(end - begin <= 110);
+    begin = end + 1;
+  }
+}
+
+TEST_CASE("the dump has each default once", "[config]") {
+  CHECK(config_dump() == "httpcache_default_blocksize=262144\n"
+                         "httpcache_default_cache_blocks=512\n"
+                         "httpcache_default_connections=16\n"
+                         "httpcache_default_offset=0\n"
+                         "httpcache_default_readahead=auto\n"
+                         "httpcache_default_sslverify=true\n"
+                         "httpcache_default_timeout=60\n"
+                         "httpcache_default_user_agent=nbdkit-httpcache\n");
+}
+
+TEST_CASE("an unknown key names the closest known one", "[config]") {
+  const struct {
+    const char *key;
+    std::string_view meant;
+  } cases[] = {
+      {"blocksiz", "'blocksize'"},
+      {"block-size", "'blocksize'"},
+      {"BLOCKSIZE", "'blocksize'"},
+      {"cacheblocks", "'cache-blocks'"},
+      {"cache_blocks", "'cache-blocks'"},
+      {"read-ahead", "'readahead'"},
+      {"conections", "'connections'"},
+      {"ssl-verify", "'sslverify'"},
+      {"uri", "'url'"},
+      {"username", "'user'"},
+      {"useragent", "'user-agent'"},
+      {"unix-socket", "'unix-socket-path'"},
+      {"headers", "'header'"},
+  };
+  for (const auto &c : cases) {
+    std::string error = error_of({{c.key, "x"}});
+    INFO(error);
+    CHECK(has(error, std::string("unknown parameter '") + c.key + "'"));
+    CHECK(has(error, "did you mean " + std::string(c.meant)));
+  }
+  CHECK(has(error_of({{"", "x"}}), "unknown parameter ''"));
+}
+
+TEST_CASE("url: missing, twice, wrong", "[config]") {
+  Result<Config> none = config_finish(ConfigDraft(), kMemory);
+  REQUIRE_FALSE(none.ok());
+  CHECK(has(none.error().what, "url is missing"));
+  CHECK(has(none.error().what, "url=https://"));
+
+  std::string twice = error_of({{"url", "http://u:SECRET@other/d?SECRET"}});
+  CHECK(has(twice, "http://host/disk"));
+  CHECK(has(twice, "http://other/d?..."));
+  CHECK_FALSE(has(twice, "SECRET"));
+
+  ConfigDraft draft;
+  CHECK(has(config_set(draft, "url", "ftp://host/x").error().what,
+            "only http:// and https://"));
+  CHECK(has(config_set(draft, "url", "").error().what, "url="));
+}
+
+TEST_CASE("the URL is encoded, its login moved, its query hidden", "[config]") {
+  ConfigDraft draft;
+  REQUIRE(config_set(draft, "url",
+                     "https://ann:url%20pass-1@host/a b?sig=config-query-1")
+              .ok());
+  Config config = config_finish(std::move(draft), kMemory).value();
+  CHECK(config.url == "https://host/a%20b?sig=config-query-1");
+  CHECK(config.user == "ann");
+  CHECK(config.password == "url pass-1");
+  CHECK(redact_text("sig=config-query-1") == "***");
+  CHECK(redact_text("the url pass-1 !") == "the *** !");
+}
+
+TEST_CASE("user and password go before those of the URL", "[config]") {
+  auto with = [](KeyValues given) {
+    ConfigDraft draft;
+    REQUIRE(config_set(draft, "url", "https://ann:first-pw@host/").ok());
+    for (const auto &[key, value] : given)
+      REQUIRE(config_set(draft, key, value.c_str()).ok());
+    return config_finish(std::move(draft), kMemory).value();
+  };
+  Config config = with({{"user", "bob"}, {"password", "second-pw"}});
+  CHECK(config.user == "bob");
+  CHECK(config.password == "second-pw");
+  config = with({{"password", "third-pw"}});
+  CHECK(config.user == "ann");
+  CHECK(config.password == "third-pw");
+}
+
+TEST_CASE("sizes are as nbdkit parses them", "[config]") {
+  CHECK(config_of({{"offset", "0"}}).offset == 0);
+  CHECK(config_of({{"offset", "1"}}).offset == 1);
+  CHECK(config_of({{"offset", "1536"}}).offset == 1536);
+  CHECK(config_of({{"offset", "4K"}}).offset == 4096);
+  CHECK(config_of({{"offset", "3s"}}).offset == 1536);
+  CHECK(config_of({{"offset", "5T"}}).offset == uint64_t{5} << 40);
+  CHECK(config_of({{"offset", "9223372036854775807"}}).offset == INT64_MAX);
+  CHECK(config_of({{"size", "1"}}).size == 1u);
+  CHECK(config_of({{"size", "10g"}}).size == uint64_t{10} << 30);
+}
+
+TEST_CASE("what is no size is refused with one or two words", "[config]") {
+  for (const char *key : {"offset", "size", "blocksize", "readahead"}) {
+    INFO(key);
+    nbdkit_stubs::take_errors();
+    CHECK(has(error_of({{key, "-1"}}),
+              std::string(key) + "=-1: a size cannot be negative"));
+    CHECK(has(error_of({{key, ""}}), std::string(key) + "=: not a size"));
+    CHECK(has(error_of({{key, "big"}}), "=big: not a size"));
+    CHECK(has(error_of({{key, "+5"}}), "not a size"));
+    CHECK(has(error_of({{key, " 5"}}), "not a size"));
+    // All that by one message; what nbdkit has to judge, by a second one.
+    CHECK(nbdkit_stubs::take_errors().empty());
+    for (const char *value :
+         {"64KB", "64 K", "1.5M", "0x1000", "64Q", "9223372036854775808", "8E",
+          "99999999999999999999999", "64K\n"}) {
+      INFO(value);
+      std::string error = error_of({{key, value}});
+      CHECK(has(error, "such as 65536 or 64K"));
+      CHECK_FALSE(has(error, "\n"));
+    }
+    CHECK(nbdkit_stubs::take_errors().size() == 9);
+  }
+}
+
+TEST_CASE("size 0 and sums past the end of numbers", "[config]") {
+  CHECK(has(error_of({{"size", "0"}}), "size=0"));
+  CHECK(has(error_of({{"offset", "9223372036854775807"}, {"size", "1"}}),
+            "together reach past 2^63 - 1"));
+  CHECK(config_of({{"offset", "9223372036854775806"}, {"size", "1"}}).size ==
+        1u);
+}
+
+TEST_CASE("blocksize is a power of two within bounds", "[config]") {
+  for (uint32_t size = kMinBlockSize; size <= kMaxBlockSize; size *= 2)
+    CHECK(config_of({{"blocksize", std::to_string(size)}}).blocksize == size);
+  CHECK(config_of({{"blocksize", "1M"}}).blocksize == 1 << 20);
+  CHECK(error_of({{"blocksize", "300K"}}) ==
+        "blocksize=300K: must be a power of two from 4K to 32M; the nearest "
+        "are 256K and 512K");
+  CHECK(has(error_of({{"blocksize", "4097"}}), "nearest are 4K and 8K"));
+  CHECK(has(error_of({{"blocksize", "33554431"}}), "nearest are 16M and 32M"));
+  for (const char *low : {"0", "1", "512", "2K", "4095"})
+    CHECK(has(error_of({{"blocksize", low}}),
+              "from 4K to 32M; the nearest is 4K"));
+  for (const char *high : {"64M", "33554433", "1T", "4294971392"})
+    CHECK(has(error_of({{"blocksize", high}}),
+              "from 4K to 32M; the nearest is 32M"));
+}
+
+TEST_CASE("cache-blocks has a least, and memory its bound", "[config]") {
+  CHECK(config_of({{"cache-blocks", "2"}, {"blocksize", "64k"}}).cache_blocks ==
+        2);
+  CHECK(config_of({{"cache-blocks", "0x10"}}).cache_blocks == 16);
+  for (const char *few : {"0", "1", "-1", "", "many", "1.5", "512K", "+5",
+                          "18446744073709551616"}) {
+    std::string error = error_of({{"cache-blocks", few}});
+    CHECK(has(error, std::string("cache-blocks=") + few + ": "));
+    CHECK(has(error, "at least 2"));
+  }
+  // The bytes that it came to, and what there would be room for.
+  CHECK(error_of({{"cache-blocks", "40000"}}) ==
+        "cache-blocks=40000 with blocksize=256K comes to 10485760000 bytes, "
+        "but this machine has 8589934592 bytes of memory: that is room for "
+        "cache-blocks=32768 at most");
+  CHECK(config_of({{"cache-blocks", "32768"}}).cache_blocks == 32768);
+  CHECK(has(error_of({{"cache-blocks", "18446744073709551615"}}),
+            "more than 2^64 bytes"));
+  CHECK(has(
+      error_of({{"cache-blocks", "9223372036854775808"}, {"blocksize", "4K"}}),
+      "more than 2^64 bytes"));
+  CHECK(physical_memory_bytes() > 1 << 20);
+}
+
+TEST_CASE("by default the cache is as large whatever the blocksize",
+          "[config]") {
+  CHECK(config_of({{"blocksize", "4K"}}).cache_blocks == 32768);
+  CHECK(config_of({{"blocksize", "64K"}}).cache_blocks == 2048);
+  CHECK(config_of({{"blocksize", "1M"}}).cache_blocks == 128);
+  CHECK(config_of({{"blocksize", "32M"}}).cache_blocks == 8);
+  CHECK(config_of({{"cache-blocks", "3"}, {"blocksize", "4K"}}).cache_blocks ==
+        3);
+}
+
+TEST_CASE("readahead is a size, 0 or auto", "[config]") {
+  CHECK(config_of({{"readahead", "0"}}).readahead == 0u);
+  CHECK(config_of({{"readahead", "16M"}}).readahead == 16u << 20);
+  CHECK_FALSE(config_of({{"readahead", "auto"}}).readahead);
+  CHECK_FALSE(
+      config_of({{"readahead", "16M"}, {"readahead", "auto"}}).readahead);
+  for (const char *wrong : {"Auto", "yes", "off", "-1", ""})
+    CHECK(has(error_of({{"readahead", wrong}}), "0 for none, or auto"));
+}
+
+TEST_CASE("connections are 1 to 256", "[config]") {
+  CHECK(config_of({{"connections", "1"}}).connections == 1);
+  CHECK(config_of({{"connections", "256"}}).connections == 256);
+  for (const char *wrong :
+       {"0", "257", "-1", "", "x", "1x", "1 ", "4294967297"})
+    CHECK(has(error_of({{"connections", wrong}}),
+              "must be a number of connections from 1 to 256"));
+}
+
+TEST_CASE("timeout is seconds", "[config]") {
+  CHECK(config_of({{"timeout", "0"}}).timeout_s == 0);
+  CHECK(config_of({{"timeout", "86400"}}).timeout_s == 86400);
+  for (const char *wrong : {"86401", "-1", "", "1m", "0.5", "4294967296"})
+    CHECK(has(error_of({{"timeout", wrong}}),
+              "must be a number of seconds from 0 to 86400; 0 waits for "
+              "ever"));
+}
+
+TEST_CASE("sslverify is a boolean", "[config]") {
+  for (const char *yes : {"true", "1", "on", "yes"})
+    CHECK(config_of({{"sslverify", yes}}).sslverify);
+  for (const char *no : {"false", "0", "off", "no"})
+    CHECK_FALSE(config_of({{"sslverify", no}}).sslverify);
+  CHECK(error_of({{"sslverify", "maybe"}}) ==
+        "sslverify=maybe: must be true or false");
+}
+
+TEST_CASE("the last of a parameter counts, of headers all", "[config]") {
+  CHECK(config_of({{"connections", "4"}, {"connections", "8"}}).connections ==
+        8);
+  CHECK(config_of({{"header", "X-A: 1"}, {"header", "X-B: 2"}}).headers ==
+        std::vector<std::string>{"X-A: 1", "X-B: 2"});
+}
+
+TEST_CASE("cainfo and capath are absolute, there, and of their kind",
+          "[config]") {
+  TemporaryFolder folder;
+  folder.write("ca.pem", "x");
+  CHECK(config_of({{"cainfo", "ca.pem"}}).cainfo == folder.path("ca.pem"));
+  CHECK(config_of({{"cainfo", ""}}).cainfo == "");
+  CHECK(config_of({{"capath", "."}}).capath == folder.path("."));
+  CHECK(config_of({{"capath", ""}}).capath == "");
+  CHECK(error_of({{"cainfo", "none.pem"}}) ==
+        "cainfo=none.pem: No such file or directory");
+  CHECK(error_of({{"capath", "none"}}) ==
+        "capath=none: No such file or directory");
+  CHECK(has(error_of({{"cainfo", "."}}), "given as capath="));
+  CHECK(has(error_of({{"capath", "ca.pem"}}), "given as cainfo="));
+}
+
+TEST_CASE("passwords come from where nbdkit reads them", "[config]") {
+  TemporaryFolder folder;
+  folder.write("pw", "config-file-pw\n");
+  Config config = config_of({{"user", "ann"}, {"password", "+pw"}});
+  CHECK(config.password == "config-file-pw");
+  CHECK(redact_text("config-file-pw") == "***");
+
+  config = config_of({{"user", "ann"}, {"password", "config-plain-pw"}});
+  CHECK(config.password == "config-plain-pw");
+  CHECK(redact_text("config-plain-pw") == "***");
+  CHECK(redact_text("YW5uOmNvbmZpZy1wbGFpbi1wdw==") == "***");
+
+  CHECK(config_of({{"user", "ann"}, {"password", ""}}).password.empty());
+  CHECK(has(error_of({{"password", "+nothing"}}), "password=+nothing: could"));
+  CHECK(has(error_of({{"password", "x"}}), "without user="));
+  std::string error = error_of({{"user", "ann:config-user-pw"}});
+  CHECK(has(error, "password="));
+  CHECK_FALSE(has(error, "config-user-pw"));
+}
+
+TEST_CASE("headers are checked, and never shown", "[config]") {
+  for (const char *good : {"X-A: b", "X-A:b", "X-A:", "X-A;", "X-A: b: c; d",
+                           "X-A:\tb", "Authorization: Bearer x", "Accept: */*"})
+    CHECK(config_of({{"header", good}}).headers ==
+          std::vector<std::string>{good});
+  for (const char *wrong :
+       {"", "SECRET", "SECRET SECRET", ":SECRET", ": SECRET", "X A: SECRET",
+        " X-A: SECRET", "X-A : SECRET", "X-A; SECRET", "X-A: SECRET\r\nX-B: c",
+        "X-A: SECRET\n", "X-\xc3\xbc: SECRET", "Range: SECRET",
+        "if-range: SECRET", "If-Match: SECRET"}) {
+    std::string error = error_of({{"header", wrong}});
+    INFO(error);
+    CHECK(has(error, "header="));
+    CHECK(has(error, "for example header="));
+    CHECK_FALSE(has(error, "SECRET"));
+  }
+  CHECK_FALSE(is_secret_header("X-Config-Test"));
+  config_of({{"header", "X-Config-Test: x"}});
+  CHECK(is_secret_header("X-Config-Test"));
+  config_of({{"header", "Authorization: Bearer config-bearer"}});
+  CHECK(redact_text("got config-bearer") == "got ***");
+}
+
+TEST_CASE("user-agent is any one line", "[config]") {
+  CHECK(config_of({{"user-agent", "my agent/1"}}).user_agent == "my agent/1");
+  CHECK(config_of({{"user-agent", ""}}).user_agent.empty());
+  CHECK(has(error_of({{"user-agent", "a\r\nX: y"}}),
+            "user-agent=a\\r\\nX: y: may not hold line ends"));
+}
+
+TEST_CASE("unix-socket-path is absolute and nothing but a socket", "[config]") {
+  TemporaryFolder folder;
+  CHECK(config_of({{"unix-socket-path", "later.sock"}}).unix_socket_path ==
+        folder.path("later.sock"));
+  folder.write("file", "x");
+  CHECK(has(error_of({{"unix-socket-path", "file"}}), "is no Unix socket"));
+  CHECK(has(error_of({{"unix-socket-path", ""}}), "a path is missing"));
+  CHECK(has(error_of({{"unix-socket-path", "/" + std::string(107, 'x')}}),
+            "has 108 bytes, a Unix socket's at most 107"));
+
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  folder.path("now.sock").copy(address.sun_path, sizeof address.sun_path - 1);
+  REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr *>(&address),
+                 sizeof address) == 0);
+  CHECK(config_of({{"unix-socket-path", "now.sock"}}).unix_socket_path ==
+        folder.path("now.sock"));
+}
+
+TEST_CASE("sizes are told as people write them", "[config]") {
+  CHECK(human_size(0) == "0");
+  CHECK(human_size(1023) == "1023");
+  CHECK(human_size(1024) == "1K");
+  CHECK(human_size(1025) == "1025");
+  CHECK(human_size(262144) == "256K");
+  CHECK(human_size(uint64_t{5} << 40) == "5T");
+  CHECK(human_size(uint64_t{1} << 63) == "8E");
+}
