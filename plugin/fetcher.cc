@@ -142,6 +142,10 @@ Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
       connections_(connections), policy_(), stats_(stats),
       flow_(geometry.block_size(), connections),
       random_(std::random_device{}()) {
+  // No more blocks can be new at a time; with room for all, fetch() cannot fail
+  // and leave a block that nobody brings.
+  inbox_.reserve(cache.capacity());
+  taken_.reserve(cache.capacity());
   engine_.set_client(*this);
 }
 

@@ -36,6 +36,7 @@
 #include <string>
 #include <vector>
 
+#include "arrival.h"
 #include "block_cache.h"
 #include "error.h"
 #include "flow.h"
@@ -43,7 +44,6 @@
 #include "http_engine.h"
 #include "mutex.h"
 #include "object.h"
-#include "probe.h"
 #include "retry.h"
 #include "stats.h"
 

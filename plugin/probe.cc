@@ -24,26 +24,6 @@ constexpr Duration kLook = std::chrono::milliseconds(5);
 
 } // namespace
 
-// Stops at a head that says no to everything; what it says of the bytes is
-// judged by whoever knows the object.
-bool Arrival::on_head(const ResponseHead &head, const std::string &effective_url) {
-  head_ = head;
-  effective_url_ = effective_url;
-  return head.status == 206;
-}
-
-bool Arrival::on_body(std::span<const char> bytes) {
-  uint64_t room = asked_.length() - bytes_.size();
-  size_t n = static_cast<size_t>(std::min<uint64_t>(room, bytes.size()));
-  bytes_.insert(bytes_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n));
-  return n == bytes.size();
-}
-
-void Arrival::on_done(const HttpOutcome &outcome) {
-  done_ = true;
-  error_ = outcome.error;
-}
-
 Result<ObjectInfo> Probe::judge(const Arrival &first) const {
   std::string redacted = redact_url(first.effective_url());
   Result<ObjectInfo> object = object_from_probe(*first.head(), first.asked(), redacted);
@@ -63,10 +43,8 @@ void Probe::send_scouts(const std::string &url, ByteSpan asked, unsigned scouts,
   for (unsigned i = 1; i <= scouts; ++i) {
     uint64_t step = i * asked.length();
     auto scout = std::make_unique<Arrival>(ByteSpan{asked.first + step, asked.last + step});
-    Result<HttpEngine::AttemptId> started = engine_.start(url, scout->asked(), *scout);
-    if (!started)
+    if (!scout->start(engine_, url))
       return;
-    scout->id_ = started.value();
     found.arrivals.push_back(std::move(scout));
   }
 }
@@ -75,10 +53,8 @@ Result<Probe::Found> Probe::try_once(const std::string &url, ByteSpan asked, uns
   Found found;
   found.arrivals.push_back(std::make_unique<Arrival>(asked));
   Arrival &first = *found.arrivals.front();
-  Result<HttpEngine::AttemptId> started = engine_.start(url, asked, first);
-  if (!started)
+  if (Result<void> started = first.start(engine_, url); !started)
     return std::move(started).error();
-  first.id_ = started.value();
   while (!first.done() && !first.head()) {
     engine_.turn(scouts > 0 ? kLook : std::chrono::seconds(1));
     std::optional<Duration> trip;

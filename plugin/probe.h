@@ -28,6 +28,7 @@
 #include <string>
 #include <vector>
 
+#include "arrival.h"
 #include "error.h"
 #include "http_engine.h"
 #include "object.h"
@@ -35,34 +36,6 @@
 #include "stats.h"
 
 namespace httpcache {
-
-// An answer that is on its way, not yet judged but for the first one's.
-class Arrival final : public HttpReceiver {
-public:
-  explicit Arrival(ByteSpan asked) : asked_(asked) {}
-
-  const ByteSpan &asked() const { return asked_; }
-  HttpEngine::AttemptId id() const { return id_; }
-  bool done() const { return done_; }
-  const std::optional<ResponseHead> &head() const { return head_; }
-  const std::string &effective_url() const { return effective_url_; }
-  const std::vector<char> &bytes() const { return bytes_; } // at most asked()
-  const std::optional<Error> &error() const { return error_; }
-
-private:
-  friend class Probe;
-  bool on_head(const ResponseHead &head, const std::string &effective_url) override;
-  bool on_body(std::span<const char> bytes) override;
-  void on_done(const HttpOutcome &outcome) override;
-
-  ByteSpan asked_;
-  HttpEngine::AttemptId id_ = 0;
-  bool done_ = false;
-  std::optional<ResponseHead> head_;
-  std::string effective_url_;
-  std::vector<char> bytes_;
-  std::optional<Error> error_; // of the transport
-};
 
 class Probe {
 public:
