@@ -49,9 +49,7 @@ time_factor=1
 if [ -n "${NBDKIT_PRELOAD-}" ]; then time_factor=5; fi
 if [ "${NBDKIT_VALGRIND-}" = 1 ]; then time_factor=15; fi
 PATH=$PATH:/usr/sbin:/sbin                      # mkfs, nginx
-# Not C.UTF-8: there, glibc looks for translations of error messages, and with ThreadSanitizer leaves a lock behind that
-# nbdkit then waits for when it exits.
-export PATH LC_ALL=C TZ=UTC
+export PATH LC_ALL=C.UTF-8 TZ=UTC
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY no_proxy NO_PROXY CURL_CA_BUNDLE SSL_CERT_FILE
 # The system's Python, because that is the one which has the nbd module.
 python=${PYTHON3:-/usr/bin/python3}

@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# Each wrong parameter is refused before anything is served, with a message that says what is wrong and what would be
+# right; each right one is taken.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires nbdinfo
+
+make_certificates
+start_origin
+good="url=$origin_url/pattern/1M"
+
+# wrong REGEX PARAMETERS...: refused, and the message matches.
+wrong ()
+{
+    local regex=$1
+    shift
+    expect_failure run_nbdkit 'nbdinfo "$uri"' "$@" 2>/dev/null
+    expect_text "message for: $*" "$nbdkit_err" "$regex"
+    expect_text "an error of ours for: $*" "$nbdkit_err" '^nbdkit: .*error: '
+}
+
+# right PARAMETERS...: taken.
+right ()
+{
+    run_nbdkit 'nbdinfo "$uri"' "$@" > "$tmp/out" || fail "should have been taken: $*"
+}
+
+wrong 'url is missing' blocksize=64K
+wrong 'url was given already' "$good" "$good"
+wrong 'ftp.*http' url=ftp://example.com/disk
+wrong 'file.*http' url=file:///etc/passwd
+wrong 'url=' url=http://
+wrong 'url=' url=http:///disk
+wrong 'url=' url='http://exa mple.com/disk'
+wrong 'url=' url=http://example.com:99999/disk
+wrong 'url=' url=
+wrong 'url=' url=just-words
+
+wrong 'offset=.*negative' "$good" offset=-1
+wrong 'offset=.*not a size' "$good" offset=abc
+wrong '1048576' "$good" offset=1M
+wrong '1048576' "$good" offset=2M
+wrong 'size=' "$good" size=0
+wrong 'size=' "$good" size=-5
+wrong '1048576' "$good" size=1048577
+wrong '1048576' "$good" offset=1M size=1
+wrong '1048576' "$good" offset=1000000 size=48577
+wrong 'offset.*size|size.*offset' "$good" offset=9223372036854775807 size=1
+
+wrong '64K and 128K' "$good" blocksize=100000
+wrong '4K to 32M.*nearest is 4K' "$good" blocksize=512
+wrong '4K to 32M.*nearest is 32M' "$good" blocksize=64M
+wrong 'blocksize=.*4K to 32M' "$good" blocksize=0
+wrong 'blocksize=' "$good" blocksize=many
+wrong 'cache-blocks=' "$good" cache-blocks=0
+wrong 'cache-blocks=' "$good" cache-blocks=-1
+wrong 'cache-blocks=' "$good" cache-blocks=
+wrong 'comes to [0-9]+ bytes' "$good" cache-blocks=100000000 blocksize=1M
+wrong 'bytes' "$good" cache-blocks=18446744073709551615 blocksize=1M
+wrong 'readahead=' "$good" readahead=lots
+wrong 'readahead=' "$good" readahead=-1
+wrong 'connections=.*1 to 256' "$good" connections=0
+wrong 'connections=.*1 to 256' "$good" connections=257
+wrong 'connections=.*1 to 256' "$good" connections=x
+wrong 'sslverify=' "$good" sslverify=perhaps
+wrong 'cainfo=.*No such file' "$good" cainfo="$tmp/nothing"
+wrong 'capath=.*cainfo' "$good" capath="$tls_ca"
+wrong 'cainfo=.*capath' "$good" cainfo="$tmp"
+wrong 'timeout=' "$good" timeout=-1
+wrong 'timeout=' "$good" timeout=soon
+wrong 'password' "$good" user=me password=+"$tmp/nothing"
+wrong 'user' "$good" password=secret
+wrong 'header=' "$good" header=nonsense
+wrong 'header=' "$good" header="$(printf 'X: a\r\nY: b')"
+wrong 'unix-socket-path=' "$good" unix-socket-path=
+wrong 'unix-socket-path=.*(at most|long)' "$good" unix-socket-path="/$(printf '%0200d' 1)"
+
+# Unknown keys: the closest known one is named.
+wrong "block-size.*'blocksize'" "$good" block-size=64K
+wrong "blksize.*'blocksize'" "$good" blksize=64K
+wrong "cache_blocks.*'cache-blocks'" "$good" cache_blocks=5
+wrong "readahed.*'readahead'" "$good" readahed=5
+wrong "useragent.*'user-agent'" "$good" useragent=5
+wrong "conections.*'connections'" "$good" conections=5
+wrong "ofset.*'offset'" "$good" ofset=5
+
+right "$good" offset=1048575
+right "$good" size=1048576
+right "$good" offset=512K size=512K
+right "$good" blocksize=4K cache-blocks=2
+right "$good" blocksize=32M cache-blocks=2
+right "$good" readahead=0
+right "$good" readahead=1G
+right "$good" connections=256
+right "$good" timeout=0
+right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
+right "$origin_url/pattern/1M"                                  # url= is the key for a word without one
+right "$origin_url/pattern/1M?x-a=b&x-c=d"
+mkdir "$tmp/www/some where"
+make_random "$tmp/www/some where/ünïcode 100%.img" 5000
+right url="$origin_url/some%20where/%C3%BCn%C3%AFcode%20100%25.img"
+right url="$origin_url/some where/ünïcode 100%25.img"
+right url="${origin_url/http:/HTTP:}/pattern/1M"
+printf secret > "$tmp/password"
+right user=me password=+"$tmp/password" url="$origin_url/pattern/1M?basic=me:secret"
+right user=me password=-7 url="$origin_url/pattern/1M?basic=me:secret" 7< "$tmp/password"
+# What is asked for is sent.
+start_origin --log-headers
+run_nbdkit true user-agent='me (and you)' header='X-One: 1' header='X-Two: 2' url="$origin_url/pattern/1M"
+for header in User-Agent=me%20\(and%20you\) X-One=1 X-Two=2; do
+    expect_equal "sent" "$(log_values header value "name=${header%%=*}")" "${header#*=}"
+done

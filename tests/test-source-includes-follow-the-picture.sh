@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# The parts of the plugin know each other as the picture says, and no more: calls go one way, down.  A part that is not in
+# the picture fails this test, and so does a line of the picture that nothing needs.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+
+# Who may include whom.  All may include the leaves.
+picture='
+plugin:       config curl_library image
+image:        block_cache config fetcher http_engine object probe readahead retry
+fetcher:      arrival block_cache flow http_engine object retry
+probe:        arrival http_engine object retry
+arrival:      http_engine http_headers object
+http_engine:  config http_errors http_headers object
+block_cache:  replacement slab
+replacement:  slab
+object:       http_headers
+config:       url
+'
+leaves='ascii clock curl_library error flow geometry http_errors http_headers log mutex readahead redact retry slab
+        stats unique_fd url'
+# Who may see the outside.
+curl='curl_library http_engine http_errors url'
+nbdkit='config log plugin'
+
+has () { [[ " $(echo $1) " = *" $2 "* ]]; }
+
+cd "$abs_top_srcdir/plugin"
+for file in *.h *.cc; do
+    part=${file%.*}
+    allowed=$(sed -n "s/^$part://p" <<< "$picture")
+    if [ -z "$allowed" ] && ! has "$leaves" "$part"; then complain "$file is in no place of the picture"; fi
+    for included in $(sed -n 's/^#include "\(.*\)\.h"$/\1/p' "$file"); do
+        if [ "$included" = "$part" ] || [ "$included" = build_config ]; then continue; fi
+        if ! has "$allowed" "$included" && ! has "$leaves" "$included"; then complain "$file includes $included.h"; fi
+    done
+    if grep -q '^#include <curl/' "$file" && ! has "$curl" "$part"; then complain "$file includes libcurl's header"; fi
+    if grep -q '^#include <nbdkit' "$file" && ! has "$nbdkit" "$part"; then complain "$file includes nbdkit's header"; fi
+    # libcurl's and nbdkit's types are not handed on, so neither is in a header of ours.
+    if [ "$file" != "${file%.h}" ] && grep -qE '^#include <(curl/|nbdkit)' "$file"; then complain "$file hands it on"; fi
+done
+
+# Leaves that include others are leaves of the same tree only as long as there is no way round.
+edges=$(for file in *.h *.cc; do
+    sed -n "s/^#include \"\(.*\)\.h\"$/${file%.*} \1/p" "$file" | awk '$1 != $2'
+done | sort -u)
+tsort <<< "$edges" > /dev/null 2> "$tmp/cycles" || true
+expect_no_text "parts that include each other in a circle" "$tmp/cycles" .
+
+# Each line of the picture is true.
+while read -r part allowed; do
+    for included in $allowed; do
+        grep -qx "${part%:} $included" <<< "$edges" || complain "the picture says ${part%:} needs $included"
+    done
+done <<< "$(grep : <<< "$picture")"

@@ -1,0 +1,85 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# Secrets appear nowhere: in no trace line under any flag, no error, no description, no dump; whichever way they were
+# given, and also when things go wrong.  They do reach the server that they are for.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires python:nbd nbdinfo
+
+start_origin --log-headers
+other_log=$origin_log other_url=$origin_url
+start_origin --log-headers
+all="$tmp/everything"
+flags=()
+for flag in http cache readahead verbose times stats; do flags+=(-D "httpcache.$flag=1"); done
+printf 'hunter2-file' > "$tmp/password"
+
+# tells PARAMETERS...: serve and read with all flags; what is said is added to $all.
+tells ()
+{
+    start_nbdkit "${flags[@]}" -- blocksize=64K "$@"
+    nbdinfo "$nbd_uri" >> "$all" 2>&1
+    nbdinfo --list --json "$nbd_uri" >> "$all" 2>&1
+    client << 'END' >> "$all" 2>&1
+r = Reader()
+for i in range(8):
+    r.read(i * 65536, 65536)
+END
+    stop_nbdkit
+    cat "$nbdkit_err" >> "$all"
+}
+
+# fails PARAMETERS...: not even served.
+fails ()
+{
+    expect_failure run_nbdkit 'nbdinfo "$uri"' "${flags[@]}" -- "$@" >> "$all" 2>&1
+}
+
+quoted=${origin_url#http://}
+tells user=joe password=hunter2-word url="$origin_url/pattern/4M?basic=joe:hunter2-word"
+tells user=joe password=+"$tmp/password" url="$origin_url/pattern/4M?basic=joe:hunter2-file"
+tells url="http://joe:hunter2%2Durl@$quoted/pattern/4M?basic=joe:hunter2-url"
+tells header='Authorization: Bearer hunter2-bearer' header='X-Token: hunter2-header' \
+    header='Cookie: session=hunter2-cookie' url="$origin_url/pattern/4M?bearer=hunter2-bearer"
+tells url="$origin_url/pattern/4M?X-Amz-Signature=hunter2-signature&X-Amz-Credential=hunter2-credential"
+tells url="$origin_url/pattern/4M?redirect=$(urlencode "/pattern/4M?X-Amz-Signature=hunter2-redirect")"
+tells user=joe password=hunter2-cut url="$origin_url/pattern/4M?cut=100&at=262144&times=1&X-Sig=hunter2-signature"
+
+# When it goes wrong.
+fails user=joe password=hunter2-wrong url="$origin_url/pattern/4M?basic=joe:else&X-Sig=hunter2-signature"
+fails header='Authorization: Bearer hunter2-bearer' url="$origin_url/nothing?X-Sig=hunter2-signature"
+fails user=joe password=hunter2-range url="$origin_url/pattern/4M?ignore-range&X-Sig=hunter2-signature"
+fails url="http://joe:hunter2-url@$quoted/pattern/4M?status=403&X-Sig=hunter2-signature"
+fails url="http://joe:hunter2-url@$quoted/pattern/4M?redirect=loop&X-Sig=hunter2-signature"
+fails url="https://joe:hunter2-url@$quoted/pattern/4M?X-Sig=hunter2-signature"
+fails url="ftp://joe:hunter2-url@$quoted/pattern/4M?X-Sig=hunter2-signature"
+fails url="http://joe:hunter2-url@[bad/pattern/4M?X-Sig=hunter2-signature"
+fails url="http://joe:hunter2-url@$quoted/a" url="http://joe:hunter2-again@$quoted/b?X-Sig=hunter2-signature"
+fails password=hunter2-nobody url="$origin_url/pattern/4M"
+fails user=joe:hunter2-user url="$origin_url/pattern/4M"
+fails header='Authorization hunter2-header' url="$origin_url/pattern/4M"
+fails header='Bad Name: hunter2-header' url="$origin_url/pattern/4M"
+fails password=+"$tmp/nothing" user=joe blocksize=5 url="http://joe:hunter2-url@$quoted/pattern/4M"
+"$NBDKIT" --dump-plugin "$PLUGIN" user=joe password=hunter2-dump url="http://a:hunter2-dump@b/?X-Sig=hunter2-dump" \
+    >> "$all" 2>&1 || true
+
+expect_at_least "lines that could tell" "$(wc -l < "$all")" 500
+expect_no_text "secrets in what was said" "$all" 'hunter2'
+# Nor encoded, as they go over the wire.
+for secret in joe:hunter2-word joe:hunter2-file joe:hunter2-url joe:hunter2-wrong; do
+    expect_no_text "secrets in base64" "$all" "$(printf %s "$secret" | base64)"
+done
+
+# The server that they are for has seen them; one that it redirected to has not.
+expect_at_least "requests with a password" \
+    "$(log_values header value name=Authorization "value=Basic%20$(printf joe:hunter2-word | base64)" | wc -l)" 2
+elsewhere="$origin_url/pattern/4M?redirect=$(urlencode "$other_url/pattern/4M")"
+run_nbdkit 'nbdinfo "$uri"' user=joe password=hunter2-elsewhere url="$elsewhere" > /dev/null
+run_nbdkit 'nbdinfo "$uri"' header='Authorization: Bearer hunter2-elsewhere' url="$elsewhere" > /dev/null
+run_nbdkit 'nbdinfo "$uri"' header='Cookie: session=hunter2-elsewhere' url="$elsewhere" > /dev/null
+run_nbdkit 'nbdinfo "$uri"' url="${elsewhere/\/\////joe:hunter2-elsewhere@}" > /dev/null
+origin_log=$other_log
+expect_at_least "requests at the other server" "$(count_requests)" 4
+expect_no_text "secrets at another server" "$other_log" 'hunter2|Authorization'
