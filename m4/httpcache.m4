@@ -111,7 +111,7 @@ AS_IF([test "$sanitizers" != none],
    AS_IF([test -z "$httpcache_runtime"],
      [AC_MSG_ERROR([$CXX links no shared sanitizer library, which nbdkit must preload; use g++])])
    AC_MSG_RESULT([$httpcache_runtime])
-   NBDKIT_PRELOAD="$httpcache_runtime$(pwd)/tests/.libs/unpreload.so"])
+   NBDKIT_PRELOAD="$httpcache_runtime$(pwd)/tests/.libs/sanitizer-preload.so"])
 AM_CONDITIONAL([HAVE_SANITIZER], [test "$sanitizers" != none])
 AC_SUBST([SANITIZER_CXXFLAGS])
 AC_SUBST([SANITIZER_LDFLAGS])

@@ -7,8 +7,9 @@
 
 namespace httpcache {
 
-Result<void> Arrival::start(HttpEngine &engine, const std::string &url) {
-  Result<HttpEngine::AttemptId> started = engine.start(url, asked_, *this);
+Result<void> Arrival::start(HttpEngine &engine, const std::string &url,
+                            bool follow_redirects) {
+  Result<HttpEngine::AttemptId> started = engine.start(url, asked_, *this, follow_redirects);
   if (!started)
     return std::move(started).error();
   id_ = started.value();

@@ -29,7 +29,7 @@ public:
   explicit Arrival(ByteSpan asked) : asked_(asked) {}
 
   // Asks for it.  Before this it is done() with nothing.
-  Result<void> start(HttpEngine &engine, const std::string &url);
+  Result<void> start(HttpEngine &engine, const std::string &url, bool follow_redirects);
 
   const ByteSpan &asked() const { return asked_; }
   HttpEngine::AttemptId id() const { return id_; }

@@ -64,13 +64,15 @@ void BlockCache::erase(Block &block) {
 }
 
 // A new arriving entry, pinned once for the fetcher; null without room.
-Block *BlockCache::make(BlockIndex index, bool for_prefetch) {
+Block *BlockCache::make(BlockIndex index, For purpose) {
+  bool for_prefetch = purpose != For::Demand;
   auto is_usable = [this](SlotId s) NO_THREAD_SAFETY_ANALYSIS { return usable(s); };
   std::optional<SlotId> slot;
   // Over its share, prefetch may only take from itself: what has lain unread
   // longest was meant for a stream that went elsewhere.
   if (for_prefetch && replacement_.unread() + arriving_ahead_ >= ahead_limit_) {
-    slot = replacement_.oldest_unread(is_usable);
+    if (purpose == For::Prefetch)
+      slot = replacement_.oldest_unread(is_usable);
     if (!slot)
       return nullptr;
   } else {
@@ -140,7 +142,7 @@ size_t BlockCache::claim_some(BlockRun run, std::span<Claim> out) {
     }
     if (room_first_ != nullptr)
       break; // others wait for room: no overtaking
-    Block *block = make(index, false);
+    Block *block = make(index, For::Demand);
     if (block == nullptr)
       break;
     block->pins_.fetch_add(1, std::memory_order_relaxed);
@@ -172,7 +174,7 @@ Result<size_t> BlockCache::claim(BlockRun run, std::span<Claim> out, bool wait,
       pin_found(*block, out[0]);
       break;
     }
-    if (room_first_ == &self && (block = make(run.first, false)) != nullptr) {
+    if (room_first_ == &self && (block = make(run.first, For::Demand)) != nullptr) {
       block->pins_.fetch_add(1, std::memory_order_relaxed);
       block->read_ = true;
       out[0] = {block, Found::New};
@@ -201,12 +203,12 @@ Result<size_t> BlockCache::claim(BlockRun run, std::span<Claim> out, bool wait,
   return size_t{1};
 }
 
-size_t BlockCache::claim_ahead(BlockRun run, std::span<Block *> out) {
+size_t BlockCache::claim_ahead(BlockRun run, std::span<Block *> out, bool replace_unread) {
   MutexLock lock(mu_);
   size_t most = std::min<uint64_t>(run.count, out.size());
   size_t n = 0;
   while (n < most && room_first_ == nullptr && find(run.first + n) == nullptr) {
-    Block *block = make(run.first + n, true);
+    Block *block = make(run.first + n, replace_unread ? For::Prefetch : For::PrefetchIfRoom);
     if (block == nullptr)
       break;
     out[n++] = block;
@@ -241,7 +243,7 @@ void BlockCache::drop_pin_slowly(Block &block) {
   std::shared_ptr<const Error> garbage; // destroyed without the lock
   MutexLock lock(mu_);
   if (block.state_ == Block::State::Detached &&
-      block.pins_.load(std::memory_order_relaxed) == 0) {
+      block.pins_.load(std::memory_order_acquire) == 0) { // what they read is read
     block.state_ = Block::State::Free;
     garbage = std::move(block.failure_);
     slab_.give_back(block.slot_);
@@ -335,17 +337,18 @@ void BlockCache::complete(Block &block) {
   unpin(block);
 }
 
-void BlockCache::fail(Block &block, std::shared_ptr<const Error> error) {
+void BlockCache::detach(Block &block) {
+  assert(block.state_ == Block::State::Arriving);
+  erase(block);
+  block.state_ = Block::State::Detached;
+  block.detached_.store(true, std::memory_order_seq_cst);
+  if (block.prefetched_)
+    --arriving_ahead_;
+}
+
+// The end of what is left of BLOCK, which is detached.
+void BlockCache::tell_failure(Block &block, std::shared_ptr<const Error> error) {
   log(LogArea::Cache, "failed block {}", block.index_.value);
-  {
-    MutexLock lock(mu_);
-    assert(block.state_ == Block::State::Arriving);
-    erase(block);
-    block.state_ = Block::State::Detached;
-    block.detached_.store(true, std::memory_order_seq_cst);
-    if (block.prefetched_)
-      --arriving_ahead_;
-  }
   {
     MutexLock lock(wait_mutex(block));
     block.failure_ = std::move(error);
@@ -354,9 +357,23 @@ void BlockCache::fail(Block &block, std::shared_ptr<const Error> error) {
   unpin(block);
 }
 
-bool BlockCache::is_wanted(const Block &block) {
-  MutexLock lock(mu_);
-  return block.read_;
+void BlockCache::fail(Block &block, std::shared_ptr<const Error> error) {
+  {
+    MutexLock lock(mu_);
+    detach(block);
+  }
+  tell_failure(block, std::move(error));
+}
+
+bool BlockCache::fail_unless_wanted(Block &block, std::shared_ptr<const Error> error) {
+  {
+    MutexLock lock(mu_);
+    if (block.read_)
+      return false;
+    detach(block);
+  }
+  tell_failure(block, std::move(error));
+  return true;
 }
 
 uint64_t BlockCache::peak_bytes() {

@@ -126,7 +126,8 @@ public:
   };
 
   // How often a waiting thread asks its CancelCheck.  Waits end by being woken;
-  // this bounds only how late a shutdown is noticed.
+  // this bounds how late a shutdown is noticed, and how late one that stands in
+  // line for room behind others sees that its block has come meanwhile.
   static constexpr Duration kCancelPoll = std::chrono::milliseconds(200);
 
   // GEOMETRY tells block lengths.  The slab's slots are the cache's capacity.
@@ -152,8 +153,9 @@ public:
   // Makes and pins entries for the first blocks of RUN as long as they are
   // absent, at most OUT.size(), for the caller to have fetched; tells how many.
   // Never waits, and gives none while readers wait for room.  Unread
-  // prefetched blocks, with those still arriving, hold at most half the cache.
-  size_t claim_ahead(BlockRun run, std::span<Block *> out) EXCLUDES(mu_);
+  // prefetched blocks, with those still arriving, hold at most half the cache;
+  // with REPLACE_UNREAD those that have lain there longest make room then.
+  size_t claim_ahead(BlockRun run, std::span<Block *> out, bool replace_unread) EXCLUDES(mu_);
 
   // How many blocks from RUN's first on are in the table (LOOK_FOR_PRESENT) or
   // are not.  At most RUN.count.
@@ -171,8 +173,8 @@ public:
   // fetcher's pin.
   void fail(Block &block, std::shared_ptr<const Error> error) EXCLUDES(mu_);
 
-  // Has a reader claimed BLOCK, which is arriving?
-  bool is_wanted(const Block &block) EXCLUDES(mu_);
+  // The same, but if a reader has claimed BLOCK it stays as it is: false.
+  bool fail_unless_wanted(Block &block, std::shared_ptr<const Error> error) EXCLUDES(mu_);
 
   uint32_t capacity() const { return capacity_; }
   // Most blocks that prefetch may hold unread, arriving ones included.
@@ -186,8 +188,11 @@ private:
   struct RoomWaiter;
 
   Block *find(BlockIndex index) REQUIRES(mu_);
-  Block *make(BlockIndex index, bool for_prefetch) REQUIRES(mu_);
+  enum class For : uint8_t { Demand, Prefetch, PrefetchIfRoom };
+  Block *make(BlockIndex index, For purpose) REQUIRES(mu_);
   void erase(Block &block) REQUIRES(mu_);
+  void detach(Block &block) REQUIRES(mu_);
+  void tell_failure(Block &block, std::shared_ptr<const Error> error) EXCLUDES(mu_);
   void pin_found(Block &block, Claim &claim) REQUIRES(mu_);
   bool usable(SlotId slot) const REQUIRES(mu_);
   size_t claim_some(BlockRun run, std::span<Claim> out) REQUIRES(mu_);

@@ -295,10 +295,10 @@ Result<void> set_header(ConfigDraft &draft, const char *value) {
       });
   if (!is_token)
     return bad("the name before the colon must be letters, digits and '-'");
-  // Each request has its own; another would only break the answers.
+  // The range is each request's own, and conditions change what an answer means.
   for (std::string_view own : {"Range", "If-Range", "If-Match"})
     if (equal_nocase(name, own))
-      return bad("this header is httpcache's own to send");
+      return bad("answers to requests with it could not be checked");
 
   register_header(name, text.substr(end + 1));
   draft.config.headers.emplace_back(value);

@@ -38,6 +38,9 @@ constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 constexpr double kSlowFactor = 2;
 constexpr double kSlowGrace_s = 0.5;
 constexpr unsigned kMaxReplacements = 4;
+// Without a first byte it may be the server that thinks (a cold object store, a
+// cache that must ask elsewhere); asked again it would begin anew.
+constexpr double kSlowAnswer_s = 10;
 constexpr Duration kSlowTick = std::chrono::milliseconds(100);
 // A new connection's handshakes and slow start, in round trips.
 constexpr double kStartTrips = 10;
@@ -63,8 +66,10 @@ public:
   }
 
   bool on_body(std::span<const char> bytes) override {
-    uint64_t room = end() - pos;
-    bool enough = bytes.size() > room; // more than was asked for
+    // What its head promised of what was asked for.  A body without a length of
+    // its own may go on: what comes then is nobody's.
+    uint64_t room = coming_end_ - fetcher_.geometry_.object_offset(pos);
+    bool enough = bytes.size() > room;
     if (enough)
       bytes = bytes.first(static_cast<size_t>(room));
     fetcher_.in_flight_ -= bytes.size();
@@ -86,6 +91,24 @@ public:
   void on_done(const HttpOutcome &outcome) override { fetcher_.ended(*this, outcome); }
 
   bool complete() const { return done == blocks.size(); }
+
+  // If this attempt brought enough, the count of attempts starts again.
+  bool credit_progress(TimePoint at) {
+    if (received < kProgressBytes)
+      return false;
+    attempts = 0;
+    first_attempt = at;
+    return true;
+  }
+
+  // Fails the blocks that nobody waits for, from the end; what then is left of
+  // the run ends with one that somebody does.
+  void shed_unwanted(const std::shared_ptr<const Error> &error) {
+    while (!complete() && fetcher_.cache_.fail_unless_wanted(*blocks.back(), error))
+      blocks.pop_back();
+    if (!complete())
+      end_ = fetcher_.geometry_.start_of(blocks.back()->index()) + blocks.back()->length();
+  }
   uint64_t end() const { return end_; }
 
   // What is still missing, as bytes of the object.
@@ -232,7 +255,8 @@ void Fetcher::replace_slow(TimePoint at) {
     double missing = static_cast<double>(transfer->end() - transfer->pos);
     double received = static_cast<double>(transfer->received);
     double should_s = kStartTrips * trip + (missing + received) / share;
-    double late_s = age_s - (kSlowFactor * should_s + kSlowGrace_s) * (1 << transfer->replacements);
+    double grace_s = received == 0 ? kSlowAnswer_s : kSlowGrace_s;
+    double late_s = age_s - (kSlowFactor * should_s + grace_s) * (1 << transfer->replacements);
     double left_s = received == 0 ? age_s : missing * age_s / received;
     if (left_s < kStartTrips * trip + missing / share)
       continue;
@@ -251,6 +275,8 @@ void Fetcher::replace_slow(TimePoint at) {
   note_in_flight(at);
   worst->running = false;
   worst->not_before = at;
+  --worst->attempts; // this one has not failed
+  worst->credit_progress(at);
   ++worst->replacements;
   stats_.replaced.add();
   next_slow_check_ = at + from_ms(static_cast<int64_t>((kStartTrips * trip + kSlowGrace_s) * 1e3));
@@ -384,10 +410,9 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   transfer.running = false;
   in_flight_ -= transfer.end() - transfer.pos;
   note_in_flight(at);
-  if (outcome.new_connection)
-    flow_.round_trip(outcome.connect_time, at);
-  else
-    flow_.round_trip(outcome.first_byte_time, at);
+  // Not the time that a connection took: a server that thinks before it answers
+  // must be asked for that much more at a time, and a proxy may be near.
+  flow_.round_trip(outcome.answer_time, at);
 
   if (transfer.complete()) {
     if (!transfer.demand)
@@ -395,11 +420,7 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
     recycle(transfer);
     return;
   }
-  bool progress = transfer.received >= kProgressBytes;
-  if (progress) {
-    transfer.attempts = 0;
-    transfer.first_attempt = at;
-  }
+  bool progress = transfer.credit_progress(at);
   if (transfer.verdict) {
     failed(transfer, *std::move(transfer.verdict), at);
     return;
@@ -428,19 +449,28 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   failed(transfer, std::move(error), at);
 }
 
-// Has a reader joined one of the blocks that are still to come?
-bool Fetcher::is_wanted(const Transfer &transfer) {
-  return std::any_of(transfer.blocks.begin() + static_cast<ptrdiff_t>(transfer.done),
-                     transfer.blocks.end(),
-                     [&](Block *block) { return cache_.is_wanted(*block); });
-}
-
-// Decides between another attempt and giving up.  Prefetch is given one only
-// when somebody has come to wait for it: its blocks would hold room meanwhile.
+// Decides between another attempt and giving up.  Prefetch is given one only for
+// blocks that somebody has come to wait for: they hold room meanwhile.
 void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
+  if (!transfer.demand && !gone_) {
+    log(LogArea::Readahead, "prefetch failed: {}", error.what);
+    no_prefetch_before_ =
+        at + from_ms(kPrefetchPause_ms << std::min(prefetch_failures_++, kMaxPauseDoublings));
+    transfer.shed_unwanted(std::make_shared<const Error>(error));
+    if (transfer.complete()) {
+      if (error.kind == ErrorKind::Changed) {
+        warning(error.what); // no reader will tell
+        gone_ = std::make_shared<const Error>(std::move(error));
+      }
+      stats_.failures.add();
+      recycle(transfer);
+      return;
+    }
+    transfer.demand = true;
+  }
   double chance = std::uniform_real_distribution<double>(0, 1)(random_);
   std::optional<uint32_t> wait_ms;
-  if (!gone_ && (transfer.demand || is_wanted(transfer)))
+  if (!gone_)
     wait_ms = retry_wait_ms(policy_, transfer.attempts, error,
                             static_cast<uint64_t>(std::max<int64_t>(
                                 0, ms_between(transfer.first_attempt, at))),
@@ -448,25 +478,16 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
   if (wait_ms) {
     stats_.retries.add();
     log(LogArea::Http, "retry in {} ms: {}", *wait_ms, error.what);
-    transfer.demand = true;
     transfer.not_before = at + from_ms(*wait_ms);
     return;
   }
   stats_.failures.add();
-  if (transfer.attempts_in_all > 1)
+  if (transfer.attempts_in_all > 1 && !gone_)
     error.what += fmt::format(" (tried {} times in {:.1f} s)", transfer.attempts_in_all,
                               to_seconds(at - transfer.first_attempt));
-  auto shared = std::make_shared<const Error>(std::move(error));
-  if (shared->kind == ErrorKind::Changed && !gone_) {
+  auto shared = gone_ ? gone_ : std::make_shared<const Error>(std::move(error));
+  if (shared->kind == ErrorKind::Changed)
     gone_ = shared;
-    if (!transfer.demand && !is_wanted(transfer)) // no reader will tell
-      warning(shared->what);
-  }
-  if (!transfer.demand) {
-    log(LogArea::Readahead, "prefetch failed: {}", shared->what);
-    no_prefetch_before_ =
-        at + from_ms(kPrefetchPause_ms << std::min(prefetch_failures_++, kMaxPauseDoublings));
-  }
   while (!transfer.complete())
     cache_.fail(*transfer.blocks[transfer.done++], shared);
   recycle(transfer);

@@ -17,9 +17,12 @@
 // and the bytes in flight are below what the link can use (flow.h).
 //
 // A prefetch that fails is silent and makes prefetch pause; its blocks leave
-// the table, and a reader that joined one meanwhile gets the error.  Once an
+// the table, but those that a reader has joined are demand from then on.  Once an
 // answer shows that the object has changed, nothing more is asked for: every
 // block still wanted fails with that error (DESIGN section 8).
+//
+// Redirects are resolved by the probe; its target stays the one that is asked,
+// also when it comes to refuse (issue 4 will resolve it anew).
 //
 // Threads: fetch() and poke() any; all else on the engine's (http_engine.h).
 // Ownership: an arriving block handed in carries the fetcher's pin, which ends
@@ -97,7 +100,6 @@ private:
   Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
   void start(Transfer &transfer, TimePoint now);
   void ended(Transfer &transfer, const HttpOutcome &outcome);
-  bool is_wanted(const Transfer &transfer);
   void failed(Transfer &transfer, Error error, TimePoint now);
   void recycle(Transfer &transfer);
   void note_in_flight(TimePoint now);

@@ -27,7 +27,6 @@ constexpr uint64_t kStartBytes = 4 << 20; // before the link was seen full
 constexpr double kGrowth = 1.25;
 constexpr unsigned kRoundsWithoutGrowth = 3;
 constexpr uint64_t kMinBytes = 512 << 10;
-constexpr uint64_t kMaxBytes = 256 << 20;
 
 // So many transfers should be under way at a time: one that stalls then holds
 // up little, and their starts are spread over the round trip.
@@ -135,7 +134,10 @@ uint64_t Flow::limit() const {
   // measure nothing else.
   if (starting_)
     bytes *= 2;
-  return std::clamp(static_cast<uint64_t>(bytes), starting_ ? kStartBytes : kMinBytes, kMaxBytes);
+  // The most that all connections together can be asked for.
+  uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
+  return std::clamp(static_cast<uint64_t>(bytes),
+                    std::min(starting_ ? kStartBytes : kMinBytes, most), most);
 }
 
 uint64_t Flow::transfer_bytes() const {

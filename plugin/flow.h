@@ -36,8 +36,8 @@ public:
   // No transfer is shorter than BLOCK_SIZE; CONNECTIONS share the limit.
   Flow(uint32_t block_size, unsigned connections);
 
-  // A request was answered (its first byte) after LATENCY, or a connection was
-  // made in that time: either is a round trip, and some.
+  // The first byte of an answer came LATENCY after its request was sent: a round
+  // trip, what the server took to think, and what stood in queues.
   void round_trip(Duration latency, TimePoint now);
 
   // BYTES have come.

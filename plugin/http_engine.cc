@@ -33,7 +33,7 @@ namespace {
 // each connection.
 constexpr long kReceiveBuffer = 128 << 10;
 
-constexpr long kMaxRedirects = 10; // curl's own limit is 50, or none before 8.3
+constexpr unsigned kMaxRedirects = 10; // curl's own limit is 50, or none before 8.3
 
 constexpr uint32_t kForever_s = 7 * 24 * 60 * 60;
 
@@ -93,31 +93,32 @@ struct HttpEngine::Attempt {
   // Of the request under way.
   AttemptId id = 0;
   HttpReceiver *receiver = nullptr;
+  std::string url; // of this hop
   ByteSpan range;
+  bool follow = true;     // redirects
+  unsigned redirects = 0; // followed so far
   ResponseHead head;
   bool judged = false;  // on_head() was called
   bool stopped = false; // the receiver wants no more
   bool discarding = false; // and what is left of the body is little
   std::optional<Error> own_error;
   uint64_t body_bytes = 0;
+  uint64_t skipped_bytes = 0; // of a redirect's body
   TimePoint started, last_progress;
 
-  std::string effective_url() const {
-    char *url = nullptr;
-    curl_easy_getinfo(easy, CURLINFO_EFFECTIVE_URL, &url);
-    return url != nullptr ? url : "";
-  }
-  std::string request() const {
-    return request_text(redact_url(effective_url()), range);
+  std::string request() const { return request_text(redact_url(url), range); }
+  bool is_redirect() const {
+    return follow && head.status >= 300 && head.status < 400 && !head.location.empty();
   }
   // False: end the transfer.
   bool judge() {
     judged = true;
-    stopped = !receiver->on_head(head, effective_url());
+    stopped = !receiver->on_head(head, url);
     discarding = stopped && head.content_length.value_or(UINT64_MAX) <= kSmallBody;
     return !stopped || discarding;
   }
-  // Could libcurl go on to another request after this head?
+  // Is this the head that counts?  Not an interim one, a redirect to follow, or
+  // a refusal that libcurl may answer with credentials.
   bool head_is_final() const {
     return head.status >= 400 ? head.status != 401 && head.status != 407
                               : head.status >= 200 && head.status < 300;
@@ -156,6 +157,8 @@ struct HttpEngine::Callbacks {
     size_t bytes = size * n;
     try {
       attempt.last_progress = now();
+      if (attempt.is_redirect()) // its body is a page for people
+        return (attempt.skipped_bytes += bytes) <= kSmallBody ? bytes : bytes + 1;
       if (!attempt.judged && !attempt.judge())
         return bytes + 1;
       if (attempt.discarding)
@@ -292,6 +295,11 @@ Result<void> HttpEngine::set_up_handle(Attempt &attempt) {
   set(CURLOPT_ERRORBUFFER, attempt.error_text);
   set(CURLOPT_SHARE, as_share(share_));
   set(CURLOPT_NOSIGNAL, 1L);
+  // A name look-up is a thread of libcurl's; without this the end of a handle
+  // waits for it, and with it the whole engine or nbdkit's exit: 14 s with a
+  // name server that takes 15.  (The plugin is linked to stay mapped, for the
+  // thread's sake.)
+  set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_BUFFERSIZE, kReceiveBuffer);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
   set(CURLOPT_HEADERFUNCTION, &Callbacks::header);
@@ -309,9 +317,6 @@ Result<void> HttpEngine::set_up_handle(Attempt &attempt) {
   }
 
   set(CURLOPT_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_REDIR_PROTOCOLS_STR, "http,https");
-  set(CURLOPT_FOLLOWLOCATION, 1L);
-  set(CURLOPT_MAXREDIRS, kMaxRedirects);
   // Bulk transfers go faster over several connections than as streams of one
   // (DESIGN section 13: 1.11 against 1.12 to 1.95).
   set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
@@ -363,27 +368,46 @@ Result<std::unique_ptr<HttpEngine::Attempt>> HttpEngine::take_handle() {
 }
 
 Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan range,
-                                                HttpReceiver &receiver) {
+                                                HttpReceiver &receiver, bool follow_redirects) {
   Result<std::unique_ptr<Attempt>> taken = take_handle();
   if (!taken)
     return std::move(taken).error();
   std::unique_ptr<Attempt> attempt = std::move(taken).value();
   attempt->id = ++last_id_;
   attempt->receiver = &receiver;
+  attempt->url = url;
   attempt->range = range;
+  attempt->follow = follow_redirects;
+  attempt->redirects = 0;
+  attempt->started = now();
+  if (Result<void> sent = send(*attempt); !sent)
+    return std::move(sent).error();
+  AttemptId id = attempt->id;
+  active_.push_back(std::move(attempt));
+  stats_.requests.add();
+  stats_.peak_active.raise_to(active_.size());
+  log(LogArea::Http, "#{} start bytes={}-{} active={}", id, range.first, range.last,
+      active_.size());
+  return id;
+}
+
+// Asks for attempt->url, with secrets only if it is of the configured origin.
+Result<void> HttpEngine::send(Attempt &a) {
+  Attempt *attempt = &a;
   attempt->head = {};
+  attempt->skipped_bytes = 0;
   attempt->judged = attempt->stopped = attempt->discarding = false;
   attempt->own_error.reset();
   attempt->body_bytes = 0;
   attempt->error_text[0] = '\0';
-  attempt->started = attempt->last_progress = now();
-  std::string asked = fmt::format("{}-{}", range.first, range.last);
+  attempt->last_progress = now();
+  std::string asked = fmt::format("{}-{}", attempt->range.first, attempt->range.last);
   CURL *c = attempt->easy;
-  bool trusted = same_origin(url, config_.url);
+  bool trusted = same_origin(attempt->url, config_.url);
   auto secret = [&](const std::string &text) {
     return trusted && !text.empty() ? text.c_str() : nullptr;
   };
-  if (curl_easy_setopt(c, CURLOPT_URL, url.c_str()) != CURLE_OK ||
+  if (curl_easy_setopt(c, CURLOPT_URL, attempt->url.c_str()) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_RANGE, asked.c_str()) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_USERNAME, secret(config_.user)) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_PASSWORD, secret(config_.password)) != CURLE_OK ||
@@ -392,12 +416,36 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan
     return no_memory("curl_easy_setopt");
   if (curl_multi_add_handle(as_multi(multi_), attempt->easy) != CURLM_OK)
     return no_memory("curl_multi_add_handle");
-  AttemptId id = attempt->id;
-  active_.push_back(std::move(attempt));
-  stats_.requests.add();
-  stats_.peak_active.raise_to(active_.size());
-  log(LogArea::Http, "#{} start bytes={} active={}", id, asked, active_.size());
-  return id;
+  return {};
+}
+
+// The attempt at INDEX was answered with a redirect.  True: it goes on.
+bool HttpEngine::follow_redirect(size_t index) {
+  Attempt &attempt = *active_[index];
+  char *target = nullptr;
+  curl_easy_getinfo(attempt.easy, CURLINFO_REDIRECT_URL, &target);
+  std::string from = attempt.request();
+  std::string next = target != nullptr ? target : "";
+  if (next.empty() || ++attempt.redirects > kMaxRedirects) {
+    attempt.own_error =
+        Error{ErrorKind::Permanent, EIO, attempt.head.status,
+              next.empty()
+                  ? fmt::format("{}: redirected to a place that is no URL: {}", from,
+                                escape_controls(redact_url(attempt.head.location)))
+                  : fmt::format("{}: more than {} redirects; is it a loop?", from, kMaxRedirects),
+              {}};
+    return false;
+  }
+  log(LogArea::Http, "#{} redirect status={} to={}", attempt.id, attempt.head.status,
+      redact_url(next));
+  curl_multi_remove_handle(as_multi(multi_), attempt.easy);
+  attempt.url = std::move(next);
+  if (Result<void> sent = send(attempt); !sent) {
+    attempt.own_error = std::move(sent).error();
+    curl_multi_add_handle(as_multi(multi_), attempt.easy); // finish() removes it
+    return false;
+  }
+  return true;
 }
 
 size_t HttpEngine::index_of(AttemptId id) const {
@@ -475,8 +523,12 @@ void HttpEngine::collect_finished() {
 void HttpEngine::finish(size_t index, int curl_code) {
   Attempt &ended = *active_[index];
   CURLcode code = static_cast<CURLcode>(curl_code);
+  // CURLE_WRITE_ERROR: its page was too long to be read to the end.
+  if (ended.is_redirect() && !ended.own_error &&
+      (code == CURLE_OK || code == CURLE_WRITE_ERROR) && follow_redirect(index))
+    return;
   // An answer without a body, or one that libcurl might have gone on from.
-  if (code == CURLE_OK && !ended.judged)
+  if (code == CURLE_OK && !ended.judged && !ended.own_error)
     ended.judge();
 
   HttpOutcome outcome;
@@ -495,9 +547,9 @@ void HttpEngine::finish(size_t index, int curl_code) {
   curl_easy_getinfo(ended.easy, CURLINFO_NUM_CONNECTS, &opened);
   outcome.new_connection = opened > 0;
   stats_.connections.add(static_cast<uint64_t>(std::max(0L, opened)));
-  if (opened > 0)
-    outcome.connect_time = time_of(CURLINFO_CONNECT_TIME_T) - time_of(CURLINFO_NAMELOOKUP_TIME_T);
   outcome.first_byte_time = time_of(CURLINFO_STARTTRANSFER_TIME_T);
+  if (outcome.first_byte_time > Duration::zero())
+    outcome.answer_time = outcome.first_byte_time - time_of(CURLINFO_PRETRANSFER_TIME_T);
   outcome.total_time = time_of(CURLINFO_TOTAL_TIME_T);
   if (log_on(LogArea::Http))
     trace(ended, outcome);
@@ -536,13 +588,11 @@ void HttpEngine::check_progress(TimePoint at) {
 
 void HttpEngine::trace(const Attempt &a, const HttpOutcome &outcome) const {
   curl_socket_t fd = CURL_SOCKET_BAD;
-  long redirects = 0;
   curl_easy_getinfo(a.easy, CURLINFO_ACTIVESOCKET, &fd);
-  curl_easy_getinfo(a.easy, CURLINFO_REDIRECT_COUNT, &redirects);
   auto number = socket_numbers_.find(fd);
   std::string redirect;
-  if (redirects > 0)
-    redirect = fmt::format(" redirects={} to={}", redirects, redact_url(a.effective_url()));
+  if (a.redirects > 0)
+    redirect = fmt::format(" redirects={} to={}", a.redirects, redact_url(a.url));
   log(LogArea::Http,
       "#{} done bytes={}-{} status={} connection={}{}{} first_byte_ms={:.1f} "
       "total_ms={:.1f} received={} outcome={}",
@@ -585,6 +635,7 @@ void HttpEngine::show_times() const {
 }
 
 Result<void> HttpEngine::start_thread() {
+  next_turn_ = {}; // at once: there is what was left to do before the fork
   // nbdkit's main thread handles signals.
   sigset_t all, before;
   sigfillset(&all);

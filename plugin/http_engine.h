@@ -21,8 +21,9 @@
 // of it (7.88 can wait for ever on a header line that is one NUL).
 //
 // Credentials, that is user, password and all headers that the user gave, are
-// sent to the origin (scheme, host, port) of the configured URL only.  (libcurl
-// follows a redirect by itself, and keeps headers but Authorization and Cookie.)
+// sent to the origin (scheme, host, port) of the configured URL only.  That is
+// why redirects are followed here: libcurl by itself would keep all headers but
+// Authorization and Cookie.
 //
 // Sockets are close-on-exec.  They are shut down before they are closed,
 // because the process that nbdkit forked from may still hold a copy of the
@@ -53,7 +54,7 @@ struct HttpOutcome {
   std::optional<Error> error; // of the transport; the answer itself was judged
                               // in on_head()
   bool new_connection = false;
-  Duration connect_time{};    // of TCP; 0 when the connection was there
+  Duration answer_time{};     // from sending the request to the first byte
   Duration first_byte_time{}; // from the start; 0 when none came
   Duration total_time{};
   uint64_t body_bytes = 0;
@@ -93,9 +94,10 @@ public:
   ~HttpEngine();
   HttpEngine(const HttpEngine &) = delete;
 
-  // RECEIVER must live until its on_done() or cancel().
+  // RECEIVER must live until its on_done() or cancel().  Without
+  // FOLLOW_REDIRECTS one is an answer like any other.
   Result<AttemptId> start(const std::string &url, ByteSpan range,
-                          HttpReceiver &receiver);
+                          HttpReceiver &receiver, bool follow_redirects = true);
   void cancel(AttemptId id);
   // From now on RECEIVER hears of attempt ID.
   void hand_over(AttemptId id, HttpReceiver &receiver);
@@ -126,6 +128,8 @@ private:
   static bool append(void *&list, const std::string &line);
   Result<void> set_up_handle(Attempt &attempt);
   Result<std::unique_ptr<Attempt>> take_handle();
+  Result<void> send(Attempt &attempt);
+  bool follow_redirect(size_t index);
   size_t index_of(AttemptId id) const;
   std::unique_ptr<Attempt> remove(size_t index);
   void collect_finished();
@@ -149,7 +153,7 @@ private:
   unsigned last_socket_number_ = 0;
   AttemptId last_id_ = 0;
   TimePoint next_check_{};
-  TimePoint next_turn_{}; // as the client wished; at once, the first time
+  TimePoint next_turn_{}; // as the client wished
   int64_t time_sums_us_[7] = {}; // -D httpcache.times
 
   std::thread thread_;

@@ -54,6 +54,19 @@ unsigned scouts_for(const Config &config) {
   return wanted ? static_cast<unsigned>(std::min<uint64_t>(most, kScouts)) : 0;
 }
 
+// Lets go of claims, also when an exception ends a read.
+struct Pins {
+  BlockCache &cache;
+  std::span<BlockCache::Claim> claims;
+  size_t first = 0; // those before it are let go
+
+  void drop_first() { cache.unpin(*claims[first++].block); }
+  ~Pins() {
+    while (first < claims.size())
+      drop_first();
+  }
+};
+
 // What of the object the export is.
 Result<Geometry> geometry_of(const Config &config, const ObjectInfo &object) {
   auto fail = [&](std::string what) {
@@ -120,7 +133,7 @@ Image::Image(const Config &config, Opened &&opened)
     Block *block = nullptr;
     uint64_t at = arrival->asked().first - config_.offset;
     if (at < geometry_.export_size() &&
-        cache_.claim_ahead({geometry_.block_of(at), 1}, std::span(&block, 1)) == 1)
+        cache_.claim_ahead({geometry_.block_of(at), 1}, std::span(&block, 1), false) == 1)
       fetcher_.adopt(*arrival, *block);
     else if (!arrival->done())
       engine_->cancel(arrival->id());
@@ -171,6 +184,7 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
   if (!claimed)
     return std::move(claimed).error();
   std::span<BlockCache::Claim> mine = std::span(claims).first(claimed.value());
+  Pins pins{cache_, mine};
 
   std::array<Block *, kClaims> missing;
   size_t missed = 0, joined = 0;
@@ -191,20 +205,16 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
   if (first)
     plan(offset, buffer.size(), missed + joined > 0);
 
-  Result<void> result;
-  for (const BlockCache::Claim &claim : mine) {
-    if (result) {
-      BlockPart part = geometry_.part_of(claim.block->index(), offset, buffer.size());
-      result = cache_.wait(*claim.block, part.end, cancel);
-      if (result) {
-        uint64_t at = geometry_.start_of(part.block) + part.begin - offset;
-        std::memcpy(buffer.data() + at, claim.block->data() + part.begin, part.end - part.begin);
-      }
-    }
-    cache_.unpin(*claim.block);
+  for (; pins.first < mine.size(); pins.drop_first()) {
+    Block &block = *mine[pins.first].block;
+    BlockPart part = geometry_.part_of(block.index(), offset, buffer.size());
+    if (Result<void> there = cache_.wait(block, part.end, cancel); !there)
+      return there;
+    uint64_t at = geometry_.start_of(part.block) + part.begin - offset;
+    std::memcpy(buffer.data() + at, block.data() + part.begin, part.end - part.begin);
   }
   run = {run.first + mine.size(), run.count - mine.size()};
-  return result;
+  return {};
 }
 
 // Tells the planner of a read, and the fetcher if something came of it.
@@ -247,7 +257,8 @@ size_t Image::next_prefetch(std::span<Block *> out) {
       }
     }
     bool no_room = false;
-    size_t n = claim_of(current_run_, out, no_room);
+    // A client's hint is taken only as far as there is room.
+    size_t n = claim_of(current_run_, out, current_plan_.has_value(), no_room);
     if (n > 0)
       return n;
     if (!no_room)
@@ -263,12 +274,13 @@ size_t Image::next_prefetch(std::span<Block *> out) {
 }
 
 // Claims the first absent stretch of RUN and takes off what is done with.
-size_t Image::claim_of(BlockRun &run, std::span<Block *> out, bool &no_room) {
+size_t Image::claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread,
+                       bool &no_room) {
   uint64_t present = cache_.count_leading(run, true);
   run = {run.first + present, run.count - present};
   if (run.count == 0)
     return 0;
-  size_t n = cache_.claim_ahead(run, out);
+  size_t n = cache_.claim_ahead(run, out, replace_unread);
   no_room = n == 0;
   run = {run.first + n, run.count - n};
   return n;

@@ -100,7 +100,7 @@ private:
   void plan(uint64_t offset, uint64_t count, bool waited) EXCLUDES(plan_mu_);
 
   size_t next_prefetch(std::span<Block *> out) override EXCLUDES(plan_mu_);
-  size_t claim_of(BlockRun &run, std::span<Block *> out, bool &no_room);
+  size_t claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread, bool &no_room);
   void link_changed(uint64_t transfer_bytes) override EXCLUDES(plan_mu_);
 
   const Config config_;

@@ -10,7 +10,8 @@
 // macros are empty and the wrappers compile to what they wrap.
 //
 // Rules that hold everywhere (STYLE.md): a lock is private to one class, and
-// is never held over I/O, curl, logging, a callback or the freeing of a block.
+// is never held over I/O, curl, a callback or the freeing of a block (but over a
+// trace line of a debug flag that is on, so that lines come in their order).
 // A wait is a loop around its condition, read under the lock:
 //
 //     MutexLock lock(mu_);

@@ -29,7 +29,7 @@
 // 501 and 505 Permanent, as are other 4xx, 3xx that get here (not followed),
 // and a 2xx other than 206.  A 200 to the first request is Permanent: the
 // server ignores Range.  A later 200 is Changed when its size or validator
-// tells so (If-Range), else Transient: ranges did work.  All have errno EIO:
+// tells so, else Transient: ranges did work.  All have errno EIO:
 // nbdkit passes few others on to a client.
 //
 // Pure functions, any thread.  REDACTED_URL is text for messages, from

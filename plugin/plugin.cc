@@ -33,6 +33,7 @@
 #include "curl_library.h"
 #include "error.h"
 #include "image.h"
+#include "log.h"
 
 namespace httpcache {
 namespace {
@@ -163,7 +164,12 @@ void *open(int) {
   if (name == nullptr)
     return nullptr;
   if (*name != '\0') {
-    nbdkit_error("there is no export \"%.64s\", only the default one, \"\"", name);
+    (void)guarded([&]() -> Result<void> {
+      return Error{ErrorKind::Permanent, EINVAL, 0,
+                   "there is no export \"" + escape_controls(std::string_view(name).substr(0, 64)) +
+                       "\", only the default one, \"\"",
+                   {}};
+    });
     return nullptr;
   }
   return NBDKIT_HANDLE_NOT_NEEDED;

@@ -43,7 +43,9 @@ void Probe::send_scouts(const std::string &url, ByteSpan asked, unsigned scouts,
   for (unsigned i = 1; i <= scouts; ++i) {
     uint64_t step = i * asked.length();
     auto scout = std::make_unique<Arrival>(ByteSpan{asked.first + step, asked.last + step});
-    if (!scout->start(engine_, url))
+    // Not to where a redirect leads: a look-up of another host's name could be
+    // under way when nbdkit forks, and libcurl's thread for it be gone then.
+    if (!scout->start(engine_, url, false))
       return;
     found.arrivals.push_back(std::move(scout));
   }
@@ -53,7 +55,7 @@ Result<Probe::Found> Probe::try_once(const std::string &url, ByteSpan asked, uns
   Found found;
   found.arrivals.push_back(std::make_unique<Arrival>(asked));
   Arrival &first = *found.arrivals.front();
-  if (Result<void> started = first.start(engine_, url); !started)
+  if (Result<void> started = first.start(engine_, url, true); !started)
     return std::move(started).error();
   while (!first.done() && !first.head()) {
     engine_.turn(scouts > 0 ? kLook : std::chrono::seconds(1));

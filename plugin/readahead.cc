@@ -16,9 +16,10 @@ namespace {
 constexpr size_t kMaxStreams = 1024;
 
 // Reads in flight at once that may overtake each other: nbdkit runs sixteen
-// threads for each connection.
+// threads for each connection.  A short read may come among longer ones, as
+// with compressed clusters of up to 64 KiB, hence the minimum.
 constexpr uint64_t kReordered = 16;
-constexpr uint64_t kMinReach = 256 << 10;
+constexpr uint64_t kMinReach = 1 << 20;
 constexpr uint64_t kMaxReach = 64 << 20;
 
 // A stream that passes over more than it reads is not sequential.
@@ -37,6 +38,10 @@ constexpr uint64_t kLanded = 2 << 20;
 // A window that nobody has read from for so many reads of others is taken
 // away.
 constexpr uint64_t kIdleReads = 256;
+
+// When the budget is used up, a window goes to another stream as soon as its own
+// has clearly stopped: it had so many turns, and each other stream as many.
+constexpr uint64_t kTurns = 2;
 
 // How many neighbours in by_pos_ are looked at on each side for a read's
 // stream: random reads between may hide it.
@@ -281,9 +286,10 @@ void Readahead::retire_idle() {
 
 // Takes the window of the stream that has been idle longest.
 bool Readahead::reclaim() {
+  uint64_t idle = kTurns * (kReordered + windows_);
   for (Id id = oldest_; id != kNone; id = streams_[id].newer) {
     Stream &s = streams_[id];
-    if (reads_ - s.last_use < kIdleReads)
+    if (reads_ - s.last_use < idle)
       return false;
     if (s.ahead > s.pos) {
       abandon(id);

@@ -11,14 +11,21 @@ namespace httpcache {
 
 namespace {
 
-// Visits of other blocks within which a block's uses are one burst.  qemu's
-// eight coroutines and nbdkit's sixteen threads a connection reorder a stream
-// by less than this; metadata comes back after far more.  A small cache turns
-// over sooner, so there it is half of its blocks.
+// First reads of other blocks within which a block's uses are one burst.
+// qemu's eight coroutines and nbdkit's sixteen threads a connection reorder a
+// stream by less than this, and so many streams may take turns; metadata comes
+// back after more.  A small cache turns over sooner, so there it is half of
+// its blocks.
 constexpr uint32_t kBurstDistance = 64;
 
-// The part of the slots that blocks read once may hold when main wants room.
+// The part of the slots that blocks read once may hold when main wants room,
+// but enough for those that a stream's readers are still at: evicted half
+// read, they would come back from the ghosts and push metadata out of main.
 constexpr uint32_t kSmallShare = 10;
+constexpr uint32_t kMinSmall = 8;
+
+// Hash places for each ghost: few are lost by collision.
+constexpr uint64_t kGhostPlaces = 4;
 
 // Fibonacci hashing: block numbers are dense, their high bits after this are not.
 uint64_t mix(uint64_t block) { return (block + 1) * 0x9E3779B97F4A7C15u; }
@@ -27,18 +34,18 @@ uint64_t mix(uint64_t block) { return (block + 1) * 0x9E3779B97F4A7C15u; }
 
 Replacement::Replacement(uint32_t slots)
     : slots_(slots), burst_distance_(std::clamp(slots / 2, 1u, kBurstDistance)),
-      entries_(slots), ghosts_(std::bit_ceil(slots)) {}
+      entries_(slots), ghosts_(std::bit_ceil(slots * kGhostPlaces)) {}
 
 void Replacement::insert(SlotId slot, BlockIndex block, bool was_read) {
   Entry &entry = entries_[slot];
   assert(entry.where == kNowhere);
   entry.block = block.value;
   entry.count = 0;
-  entry.last_use = visits_;
   if (!was_read) {
     link(slot, kAhead);
     return;
   }
+  entry.burst_start = ++first_reads_;
   uint32_t tag;
   Ghost &ghost = ghost_of(block.value, tag);
   bool returned = ghost.tag == tag && departures_ - ghost.when < slots_;
@@ -50,23 +57,20 @@ void Replacement::insert(SlotId slot, BlockIndex block, bool was_read) {
 void Replacement::touch(SlotId slot) {
   Entry &entry = entries_[slot];
   assert(entry.where != kNowhere);
-  if (slot != last_touched_) {
-    last_touched_ = slot;
-    ++visits_;
-  }
   if (entry.where == kAhead) { // its first read: as if it had come just now
     BlockIndex block{entry.block};
     unlink(slot);
     insert(slot, block, true);
-  } else if (visits_ - entry.last_use > burst_distance_) {
+  } else if (first_reads_ - entry.burst_start > burst_distance_) {
     entry.count = std::min<uint8_t>(static_cast<uint8_t>(entry.count + 1), kMaxCount);
+    entry.burst_start = first_reads_;
   }
-  entry.last_use = visits_;
 }
 
 // In which order the queues are asked for a victim.
 Replacement::Order Replacement::order() const {
-  if (queues_[kSmall].size > slots_ / kSmallShare || queues_[kMain].size == 0)
+  uint32_t small = std::max(slots_ / kSmallShare, std::min((slots_ - 1) / 2, kMinSmall));
+  if (queues_[kSmall].size > small || queues_[kMain].size == 0)
     return {{kSmall, kMain, kSmall, kAhead}};
   return {{kMain, kSmall, kMain, kAhead}};
 }

@@ -21,18 +21,21 @@
 //    blocks must outlive those that it is done with, so they leave only when
 //    nothing else is left, or through oldest_unread(), by which prefetch
 //    replaces what it brought for streams that went elsewhere.
-// 2. A use counts only if it is not of the same burst as the last one.  Eight
-//    64 KiB reads of one block, mixed with reads of its neighbours, are one
-//    visit of one reader; counted singly they would make every scanned block
-//    look hot.  Two uses are of one burst when fewer than burst_distance()
-//    visits of other blocks lie between them.
+// 2. A use counts only if it is not of the same burst as the last one counted.
+//    Eight 64 KiB reads of one block, mixed with reads of its neighbours, are
+//    one visit of one reader; counted singly they would make every scanned
+//    block look hot.  A burst lasts until burst_distance() other blocks have
+//    been read for the first time since it began.  That is the cache's own
+//    measure of time: hits cost no room, however many they are; and it runs on
+//    from a burst's begin, so that what is used all the time counts too.
 //
-// `small` gets a tenth of the slots (the paper's figure) once main is filled;
-// until then it may have all.  Ghosts remember as many blocks as there are
-// slots.  Everything is O(1) but victim(), which passes over blocks in use;
-// those are few, as each is held by a thread that is copying from it.
+// `small` gets a tenth of the slots (the paper's figure), in a small cache up
+// to half, once main is filled; until then it may have all.  Ghosts remember
+// as many blocks as there are slots.  Everything is O(1) but victim(), which
+// passes over blocks in use; those are few, as each is held by a thread that
+// is copying from it.
 //
-// Threads: none; BlockCache calls it under its lock.  Memory: some 28 bytes a
+// Threads: none; BlockCache calls it under its lock.  Memory: some 60 bytes a
 // slot, allotted at construction.  Errors: none.
 #ifndef HTTPCACHE_REPLACEMENT_H
 #define HTTPCACHE_REPLACEMENT_H
@@ -105,8 +108,8 @@ private:
   struct Entry {
     SlotId prev = kNone, next = kNone;
     uint64_t block = 0;
-    uint32_t last_use = 0; // value of visits_
-    uint8_t count = 0;     // uses since it entered its queue, up to kMaxCount
+    uint32_t burst_start = 0; // value of first_reads_
+    uint8_t count = 0; // bursts since it entered its queue, up to kMaxCount
     Where where = kNowhere;
   };
   struct Queue {
@@ -135,8 +138,7 @@ private:
   const uint32_t burst_distance_;
   std::vector<Entry> entries_;
   Queue queues_[3];
-  SlotId last_touched_ = kNone;
-  uint32_t visits_ = 0; // times that another block was touched than just before
+  uint32_t first_reads_ = 0; // of blocks that were absent or unread
 
   // One entry per hash value: a collision forgets the older ghost, which costs
   // one second chance and no correctness.

@@ -4,8 +4,7 @@
 // url.h - from a URL as people write it to one that can be asked for.
 //
 // Wraps libcurl's URL parser, so that what is accepted here is what libcurl
-// will understand, and the same way.  Next to http_engine this is the only
-// module to include curl.h; it needs no curl_global_init.
+// will understand, and the same way.  Needs no curl_global_init.
 //
 // Threads: pure, any.  Errors are Permanent with EINVAL, and show the URL only
 // through redact_url().

@@ -12,12 +12,13 @@ start_origin --log-headers
 store_url=$origin_url store_log=$origin_log
 start_origin --log-headers
 start_nbdkit blocksize=64K readahead=0 user=alice password=wonderland header='Authorization: Bearer of-news' \
+    header='X-Store-Token: for-home' \
     url="$origin_url/pattern/1M?redirect=$store_url/pattern/1M"
 client << 'END'
 Reader().read(0, MiB)
 END
 expect_text "sent home" "$origin_log" 'of-news'
-expect_no_text "sent to the store" "$store_log" 'of-news|wonderland|[Aa]uthorization'
+expect_no_text "sent to the store" "$store_log" 'of-news|wonderland|for-home|[Aa]uthorization'
 expect_equal "requests redirected" "$(count_requests path=/pattern/1M)" 1
 origin_log=$store_log
 expect_at_least "requests to the store" "$(count_requests path=/pattern/1M)" 2

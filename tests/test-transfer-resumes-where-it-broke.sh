@@ -33,6 +33,7 @@ expect_equal "ranges after a short answer" \
 resumed "cut=300000&cut-how=rst&times=1"        # how much of it came nobody knows
 resumed "long=5000&times=1"
 resumed "no-length&cut=300000&times=1"
+resumed "short=1000&extra=5000&chunked&times=1"  # what follows the range it promised is not data
 resumed "chunked&cut=300000&times=1"
 resumed "http10&cut=300000&times=1"
 resumed "cut-header=20&times=1"

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# On a long link the blocks behind the first are asked for beside it, on connections of their own, before anybody reads
+# them; every byte is asked for once, whatever comes of these scouts.  A short link, readahead=0 or a small image has none.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires cc python:nbd
+
+cc -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
+start_origin
+short_preload=${NBDKIT_PRELOAD-}
+long_preload="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/slow-net.so"
+
+# asked QUERY PARAMETER...: which ranges of an image of 1M + 5 were asked for before anybody read, in order.  The first is
+# held until the scouts have gone.
+asked ()
+{
+    local query=$1
+    shift
+    origin_ctl reset
+    : > "$origin_log"
+    start_nbdkit blocksize=64K "$@" url="$origin_url/pattern/1048581?$query"
+    client << 'END'
+Reader().read(0, MiB + 5)
+END
+    stop_nbdkit
+    ranges=$(log_values request range | sort -n | xargs)
+}
+
+export FAKE_TRIP_US=40000
+export NBDKIT_PRELOAD=$long_preload
+asked "delay=100&on=1"
+for range in 0-65535 65536-131071 131072-196607 196608-262143; do
+    expect_equal "requests for $range" "$(log_values request range | grep -cx "$range")" 1
+done
+# A scout that is refused, cut, answered short, redirected or late costs nothing but the scout.
+asked "delay=100&on=1&status=503&on=2"
+asked "delay=100&on=1&cut=1000&on=3"
+asked "delay=100&on=1&short=1000&on=2"
+asked "delay=100&on=1&redirect=/pattern/7&on=2"
+asked "delay=100&on=1&new-etag&on=4" || true
+
+# Beyond the end there is nothing to scout.
+start_nbdkit blocksize=64K url="$origin_url/pattern/70000?delay=100&on=1"
+client << 'END'
+Reader().read(0, 70000)
+END
+stop_nbdkit
+asked "delay=100&on=1" readahead=0
+expect_equal "scouts without readahead" "$(log_values request range | grep -cx 131072-196607 || true)" 0
+unset FAKE_TRIP_US
+NBDKIT_PRELOAD=$short_preload
+asked "delay=100&on=1"
+expect_equal "scouts on a short link" "$(log_values request range | grep -cx 131072-196607 || true)" 0

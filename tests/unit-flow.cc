@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// A simulated link with its own clock plays against Flow: transfers of the
+// length that Flow asks for are started whenever its limit has room, cross a
+// bottleneck of a given rate behind a given delay, and are told to Flow as the
+// engine would.
+
+#include "flow.h"
+
+#include <algorithm>
+#include <deque>
+
+#include "catch.h"
+
+using namespace httpcache;
+
+namespace {
+
+class Link {
+public:
+  Link(double bytes_per_s, double trip_s, unsigned connections, uint32_t block = 256 << 10)
+      : flow(block, connections), rate_(bytes_per_s), trip_s_(trip_s), connections_(connections) {}
+
+  // Lets SECONDS pass with a reader that wants all it can get.
+  void run(double seconds) {
+    double end = time_s_ + seconds;
+    while (time_s_ < end) {
+      while (in_flight_ < flow.limit() && transfers_.size() < connections_)
+        start();
+      // The next piece: of the transfer that came first among those answered.
+      Transfer &t = transfers_.front();
+      double begins = std::max({time_s_, wire_free_s_, t.answered_s});
+      uint64_t piece = std::min<uint64_t>(t.left, 16 << 10);
+      wire_free_s_ = begins + static_cast<double>(piece) / rate_;
+      busy_s_ += static_cast<double>(piece) / rate_;
+      time_s_ = wire_free_s_;
+      if (!t.begun) {
+        flow.round_trip(seconds_of(trip_s_), at());
+        t.begun = true;
+      }
+      in_flight_ -= piece;
+      t.left -= piece;
+      flow.received(piece, at());
+      if (t.left == 0) {
+        transfers_.pop_front();
+        flow.in_flight(in_flight_, at());
+      }
+    }
+  }
+
+  void set_rate(double bytes_per_s) { rate_ = bytes_per_s; }
+
+  // The part of the time since the last call that the wire was busy.
+  double utilisation() {
+    double part = busy_s_ / (time_s_ - measured_from_s_);
+    busy_s_ = 0;
+    measured_from_s_ = time_s_;
+    return part;
+  }
+  double product() const { return rate_ * trip_s_; }
+
+  Flow flow;
+
+private:
+  struct Transfer {
+    double answered_s;
+    uint64_t left;
+    bool begun = false;
+  };
+
+  static Duration seconds_of(double s) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
+  }
+  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + seconds_of(time_s_); }
+
+  void start() {
+    uint64_t bytes = flow.transfer_bytes();
+    transfers_.push_back({time_s_ + trip_s_, bytes});
+    in_flight_ += bytes;
+    flow.in_flight(in_flight_, at());
+  }
+
+  double rate_, trip_s_;
+  size_t connections_;
+  double time_s_ = 0, wire_free_s_ = 0, busy_s_ = 0, measured_from_s_ = 0;
+  uint64_t in_flight_ = 0;
+  std::deque<Transfer> transfers_;
+};
+
+constexpr double kMbit = 1e6 / 8;
+
+} // namespace
+
+TEST_CASE("nothing measured: some megabytes may be asked for", "[flow]") {
+  Flow flow(256 << 10, 16);
+  CHECK(flow.limit() == 4 << 20);
+  CHECK(flow.transfer_bytes() == 512 << 10);
+  CHECK(flow.bytes_per_second() == 0);
+  CHECK(flow.round_trip_s() == 0);
+}
+
+TEST_CASE("a transfer is whole blocks, and never less than one", "[flow]") {
+  for (uint32_t block : {4096u, 65536u, 1u << 20, 32u << 20}) {
+    Flow flow(block, 16);
+    CHECK(flow.transfer_bytes() >= block);
+    CHECK(flow.transfer_bytes() % block == 0);
+  }
+}
+
+TEST_CASE("the wire is kept full on any link, without flooding it", "[flow]") {
+  for (double mbit : {1.0, 20.0, 200.0, 500.0, 2000.0, 10000.0})
+    for (double trip_ms : {0.1, 1.0, 10.0, 40.0, 120.0, 300.0}) {
+      CAPTURE(mbit, trip_ms);
+      Link link(mbit * kMbit, trip_ms / 1e3, 16);
+      link.run(20);
+      link.utilisation();
+      link.run(10);
+      // Sixteen connections with 4 MiB each are the most that is in flight.
+      double most = 16 * double(4 << 20);
+      double reachable = std::min(1.0, most / 2 / link.product());
+      CHECK(link.utilisation() > 0.95 * reachable);
+      double limit = static_cast<double>(link.flow.limit());
+      double rate = mbit * kMbit;
+      CHECK(limit <= std::max(1.3 * rate * (trip_ms / 1e3 + 0.080), double(4 << 20)));
+    }
+}
+
+TEST_CASE("a link that becomes slower is noticed, and one that becomes faster", "[flow]") {
+  Link link(500 * kMbit, 0.040, 16);
+  link.run(10);
+  CHECK(link.flow.bytes_per_second() == Approx(500 * kMbit).epsilon(0.1));
+  link.set_rate(50 * kMbit);
+  link.run(10);
+  CHECK(link.flow.bytes_per_second() == Approx(50 * kMbit).epsilon(0.2));
+  link.set_rate(500 * kMbit);
+  link.run(10);
+  CHECK(link.flow.bytes_per_second() > 400 * kMbit);
+}
+
+TEST_CASE("one burst after a stall is not taken for the rate", "[flow]") {
+  Flow flow(256 << 10, 16);
+  TimePoint t = TimePoint{} + std::chrono::hours(1);
+  flow.in_flight(8 << 20, t);
+  for (int i = 0; i < 100; ++i) { // 10 MB/s
+    t += std::chrono::milliseconds(100);
+    flow.received(1'000'000, t);
+  }
+  t += std::chrono::milliseconds(100);
+  flow.received(20'000'000, t);
+  CHECK(flow.bytes_per_second() < 12e6);
+}
+
+TEST_CASE("the round trip is the shortest of late", "[flow]") {
+  Flow flow(256 << 10, 16);
+  TimePoint t = TimePoint{} + std::chrono::hours(1);
+  flow.round_trip(std::chrono::milliseconds(200), t);
+  flow.round_trip(std::chrono::milliseconds(40), t);
+  flow.round_trip(std::chrono::milliseconds(90), t);
+  CHECK(flow.round_trip_s() == Approx(0.040));
+  for (int i = 0; i < 60; ++i) { // another route
+    t += std::chrono::seconds(1);
+    flow.round_trip(std::chrono::milliseconds(120), t);
+  }
+  CHECK(flow.round_trip_s() == Approx(0.120));
+}

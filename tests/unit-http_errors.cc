@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "http_errors.h"
+
+#include <curl/curl.h>
+
+#include "catch.h"
+
+using namespace httpcache;
+
+namespace {
+bool has(const Error &error, const char *text) {
+  return error.what.find(text) != std::string::npos;
+}
+} // namespace
+
+TEST_CASE("what may go away by itself is transient", "[http_errors]") {
+  for (CURLcode code :
+       {CURLE_COULDNT_RESOLVE_HOST, CURLE_COULDNT_RESOLVE_PROXY, CURLE_COULDNT_CONNECT,
+        CURLE_PARTIAL_FILE, CURLE_OPERATION_TIMEDOUT, CURLE_GOT_NOTHING, CURLE_SEND_ERROR,
+        CURLE_RECV_ERROR, CURLE_SSL_CONNECT_ERROR, CURLE_HTTP2, CURLE_HTTP2_STREAM,
+        CURLE_WEIRD_SERVER_REPLY}) {
+    CAPTURE(code);
+    CHECK(error_from_curl(code, "", "GET u").kind == ErrorKind::Transient);
+  }
+}
+
+TEST_CASE("what will not is told at once", "[http_errors]") {
+  for (CURLcode code : {CURLE_PEER_FAILED_VERIFICATION, CURLE_TOO_MANY_REDIRECTS,
+                        CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_SSL_CERTPROBLEM,
+                        CURLE_LOGIN_DENIED}) {
+    CAPTURE(code);
+    CHECK(error_from_curl(code, "", "GET u").kind == ErrorKind::Permanent);
+  }
+}
+
+TEST_CASE("this machine's troubles are its own", "[http_errors]") {
+  CHECK(error_from_curl(CURLE_OUT_OF_MEMORY, "", "GET u").kind == ErrorKind::LocalIo);
+  CHECK(error_from_curl(CURLE_OUT_OF_MEMORY, "", "GET u").err == ENOMEM);
+  CHECK(error_from_curl(CURLE_RECV_ERROR, "", "GET u").err == EIO);
+}
+
+TEST_CASE("the text has the request, curl's words, its detail, and what to do", "[http_errors]") {
+  Error e = error_from_curl(CURLE_COULDNT_CONNECT, "Failed to connect to h port 1", "GET http://h/x bytes 0-9");
+  CHECK(has(e, "GET http://h/x bytes 0-9: "));
+  CHECK(has(e, curl_easy_strerror(CURLE_COULDNT_CONNECT)));
+  CHECK(has(e, "Failed to connect to h port 1"));
+  CHECK(has(e, "port in url="));
+  CHECK(has(error_from_curl(CURLE_COULDNT_CONNECT, "", "GET u", "/run/s"), "unix-socket-path=/run/s"));
+  CHECK(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION, "unable to get local issuer", "GET u"), "cainfo="));
+  CHECK_FALSE(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION,
+                                  "SSL: no alternative certificate subject name matches target "
+                                  "host name 'h'",
+                                  "GET u"),
+                  "sslverify"));
+}
+
+TEST_CASE("curl's words show no secret and stay one line", "[http_errors]") {
+  Error e = error_from_curl(CURLE_TOO_MANY_REDIRECTS,
+                            "at https://ann:SECRET@h/x?sig=SECRET\r\nmore", "GET u");
+  CHECK_FALSE(has(e, "SECRET"));
+  CHECK_FALSE(has(e, "\n"));
+}
+
+TEST_CASE("curl's detail is not told twice", "[http_errors]") {
+  std::string words = curl_easy_strerror(CURLE_RECV_ERROR);
+  CHECK(error_from_curl(CURLE_RECV_ERROR, words, "GET u").what == "GET u: " + words);
+}
