@@ -68,15 +68,16 @@ Block *BlockCache::make(BlockIndex index, For purpose) {
   bool for_prefetch = purpose != For::Demand;
   auto is_usable = [this](SlotId s) NO_THREAD_SAFETY_ANALYSIS { return usable(s); };
   std::optional<SlotId> slot;
-  // Over its share, prefetch may only take from itself: what has lain unread
-  // longest was meant for a stream that went elsewhere.
-  if (for_prefetch && replacement_.unread() + arriving_ahead_ >= ahead_limit_) {
+  bool over_share = for_prefetch && replacement_.unread() + arriving_ahead_ >= ahead_limit_;
+  if (!over_share || purpose == For::PrefetchIfRoom)
+    slot = slab_.take();
+  if (!slot && over_share) {
+    // Over its share, prefetch may only take from itself: what has lain unread
+    // longest was meant for a stream that went elsewhere.
     if (purpose == For::Prefetch)
       slot = replacement_.oldest_unread(is_usable);
     if (!slot)
       return nullptr;
-  } else {
-    slot = slab_.take();
   }
   if (!slot)
     slot = replacement_.victim(is_usable);

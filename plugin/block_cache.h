@@ -154,7 +154,8 @@ public:
   // absent, at most OUT.size(), for the caller to have fetched; tells how many.
   // Never waits, and gives none while readers wait for room.  Unread
   // prefetched blocks, with those still arriving, hold at most half the cache;
-  // with REPLACE_UNREAD those that have lain there longest make room then.
+  // with REPLACE_UNREAD those that have lain there longest make room then,
+  // without it memory that was never used may be taken beyond that.
   size_t claim_ahead(BlockRun run, std::span<Block *> out, bool replace_unread) EXCLUDES(mu_);
 
   // How many blocks from RUN's first on are in the table (LOOK_FOR_PRESENT) or

@@ -47,7 +47,7 @@ double Flow::Samples::high(size_t k) const {
   if (n == 0)
     return 0;
   std::array<double, kSlots> sorted = values_;
-  std::sort(sorted.begin(), sorted.begin() + static_cast<ptrdiff_t>(n), std::greater<>());
+  std::sort(sorted.begin(), sorted.end(), std::greater<>()); // those not filled are 0
   return sorted[k * n / (kSlots + 1)];
 }
 

@@ -97,6 +97,7 @@ struct HttpEngine::Attempt {
   ByteSpan range;
   bool follow = true;     // redirects
   unsigned redirects = 0; // followed so far
+  long opened = 0;        // connections, in all hops
   ResponseHead head;
   bool judged = false;  // on_head() was called
   bool stopped = false; // the receiver wants no more
@@ -104,9 +105,14 @@ struct HttpEngine::Attempt {
   std::optional<Error> own_error;
   uint64_t body_bytes = 0;
   uint64_t skipped_bytes = 0; // of a redirect's body
-  TimePoint started, last_progress;
+  TimePoint started, hop_started, last_progress;
 
   std::string request() const { return request_text(redact_url(url), range); }
+  void count_connections() {
+    long n = 0;
+    curl_easy_getinfo(easy, CURLINFO_NUM_CONNECTS, &n);
+    opened += std::max(0L, n);
+  }
   bool is_redirect() const {
     return follow && head.status >= 300 && head.status < 400 && !head.location.empty();
   }
@@ -379,6 +385,7 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan
   attempt->range = range;
   attempt->follow = follow_redirects;
   attempt->redirects = 0;
+  attempt->opened = 0;
   attempt->started = now();
   if (Result<void> sent = send(*attempt); !sent)
     return std::move(sent).error();
@@ -400,7 +407,7 @@ Result<void> HttpEngine::send(Attempt &a) {
   attempt->own_error.reset();
   attempt->body_bytes = 0;
   attempt->error_text[0] = '\0';
-  attempt->last_progress = now();
+  attempt->hop_started = attempt->last_progress = now();
   std::string asked = fmt::format("{}-{}", attempt->range.first, attempt->range.last);
   CURL *c = attempt->easy;
   bool trusted = same_origin(attempt->url, config_.url);
@@ -424,6 +431,7 @@ bool HttpEngine::follow_redirect(size_t index) {
   Attempt &attempt = *active_[index];
   char *target = nullptr;
   curl_easy_getinfo(attempt.easy, CURLINFO_REDIRECT_URL, &target);
+  attempt.count_connections();
   std::string from = attempt.request();
   std::string next = target != nullptr ? target : "";
   if (next.empty() || ++attempt.redirects > kMaxRedirects) {
@@ -543,14 +551,16 @@ void HttpEngine::finish(size_t index, int curl_code) {
     curl_easy_getinfo(ended.easy, info, &us);
     return from_us(us);
   };
-  long opened = 0;
-  curl_easy_getinfo(ended.easy, CURLINFO_NUM_CONNECTS, &opened);
-  outcome.new_connection = opened > 0;
-  stats_.connections.add(static_cast<uint64_t>(std::max(0L, opened)));
+  ended.count_connections();
+  outcome.new_connection = ended.opened > 0;
+  stats_.connections.add(static_cast<uint64_t>(ended.opened));
   outcome.first_byte_time = time_of(CURLINFO_STARTTRANSFER_TIME_T);
   if (outcome.first_byte_time > Duration::zero())
     outcome.answer_time = outcome.first_byte_time - time_of(CURLINFO_PRETRANSFER_TIME_T);
   outcome.total_time = time_of(CURLINFO_TOTAL_TIME_T);
+  Duration hops_before = ended.hop_started - ended.started;
+  outcome.first_byte_time += hops_before;
+  outcome.total_time += hops_before;
   if (log_on(LogArea::Http))
     trace(ended, outcome);
   add_times(ended);

@@ -6,9 +6,9 @@
 # them; every byte is asked for once, whatever comes of these scouts.  A short link, readahead=0 or a small image has none.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
-requires cc python:nbd
+requires g++ python:nbd
 
-cc -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
+g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
 start_origin
 short_preload=${NBDKIT_PRELOAD-}
 long_preload="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/slow-net.so"

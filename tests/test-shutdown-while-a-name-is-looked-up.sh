@@ -6,9 +6,9 @@
 # transfers, and none may be under way when nbdkit forks (libcurl would wait for a thread that is not there).
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
-requires cc python:nbd
+requires g++ python:nbd
 
-cc -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
+g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
 export NBDKIT_PRELOAD="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/slow-net.so"
 export SLOW_DNS_S=20
 start_origin

@@ -508,9 +508,14 @@ TEST_CASE("prefetch takes absent blocks, up to half of the cache", "[block_cache
   CHECK(rig.cache.unread() == 2);
   // At the limit it replaces what has lain unread longest, and nothing else,
   // if it may.
-  CHECK(rig.ahead(30, 8, false).empty());
   std::vector<Block *> other = rig.ahead(30, 8);
   CHECK(other.size() == 2);
+  // A hint replaces nothing unread, but takes what was never used.
+  std::vector<Block *> hinted = rig.ahead(40, 8, false);
+  CHECK(hinted.size() == 3);
+  CHECK(rig.ahead(50, 8, false).empty());
+  for (Block *block : hinted)
+    rig.fail(*block);
   CHECK_FALSE(rig.present(0));
   CHECK_FALSE(rig.present(1));
   CHECK(rig.present(2));
