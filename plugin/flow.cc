@@ -18,6 +18,13 @@ namespace {
 // length of that link's queue.
 constexpr double kQueue_s = 0.080;
 
+// While the wire is kept full each answer has stood in that queue first, and the
+// shortest of them is not the link's own round trip: taken for it, it would make
+// the queue longer by kQueue_s every kSlots * kTripPeriod.  So now and then so
+// little is asked for that the queue runs empty and the trip can be seen.
+constexpr Duration kLookPeriod = std::chrono::seconds(10);
+constexpr double kLookShare = 0.75; // of what is on the wire
+
 constexpr uint64_t kStartBytes = 4 << 20; // before the link was seen full
 
 // The link is taken for full, as in BBR's start, when the rate has not grown by
@@ -71,7 +78,17 @@ void Flow::round_trip(Duration latency, TimePoint now) {
   }
 }
 
+void Flow::look_at_trip(TimePoint now) {
+  if (now < look_end_ || starting_)
+    return;
+  looking_ = now - look_end_ >= kLookPeriod;
+  if (looking_)
+    look_end_ = now + std::chrono::duration_cast<Duration>(
+                          std::chrono::duration<double>(kQueue_s + round_trip_s()));
+}
+
 void Flow::received(uint64_t bytes, TimePoint now) {
+  look_at_trip(now);
   sample_bytes_ += bytes;
   round_bytes_ += bytes;
   if (starting_)
@@ -129,7 +146,7 @@ uint64_t Flow::limit() const {
   double trip = round_trip_s();
   if (rate == 0 || trip == 0)
     return kStartBytes;
-  double bytes = rate * (trip + kQueue_s);
+  double bytes = rate * (looking_ ? trip * kLookShare : trip + kQueue_s);
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else.
   if (starting_)

@@ -71,6 +71,7 @@ private:
   };
 
   void look_for_end_of_start(TimePoint now);
+  void look_at_trip(TimePoint now);
   void begin_round(TimePoint now);
 
   uint32_t block_size_;
@@ -82,6 +83,8 @@ private:
   TimePoint sample_start_{};
   uint64_t sample_bytes_ = 0;
   uint64_t asked_ = 0;
+  bool looking_ = false; // at the trip with an empty queue, or did
+  TimePoint look_end_{};
   bool starting_ = true; // the link was not seen full yet
   double full_rate_ = 0;
   unsigned rounds_without_growth_ = 0;

@@ -36,7 +36,7 @@ public:
       busy_s_ += static_cast<double>(piece) / rate_;
       time_s_ = wire_free_s_;
       if (!t.begun) {
-        flow.round_trip(seconds_of(trip_s_), at());
+        flow.round_trip(seconds_of(queue_counts_ ? time_s_ - t.asked_s : trip_s_), at());
         t.begun = true;
       }
       in_flight_ -= piece;
@@ -49,6 +49,9 @@ public:
     }
   }
 
+  // Answers are told with the time that they stood in the queue, as they come.
+  void count_queue() { queue_counts_ = true; }
+  void set_trip(double trip_s) { trip_s_ = trip_s; }
   void set_rate(double bytes_per_s) { rate_ = bytes_per_s; }
 
   // The part of the time since the last call that the wire was busy.
@@ -64,6 +67,7 @@ public:
 
 private:
   struct Transfer {
+    double asked_s;
     double answered_s;
     uint64_t left;
     bool begun = false;
@@ -76,7 +80,7 @@ private:
 
   void start() {
     uint64_t bytes = flow.transfer_bytes();
-    transfers_.push_back({time_s_ + trip_s_, bytes});
+    transfers_.push_back({time_s_, time_s_ + trip_s_, bytes});
     in_flight_ += bytes;
     flow.in_flight(in_flight_, at());
   }
@@ -85,6 +89,7 @@ private:
   size_t connections_;
   double time_s_ = 0, wire_free_s_ = 0, busy_s_ = 0, measured_from_s_ = 0;
   uint64_t in_flight_ = 0;
+  bool queue_counts_ = false;
   std::deque<Transfer> transfers_;
 };
 
@@ -136,6 +141,32 @@ TEST_CASE("a link that becomes slower is noticed, and one that becomes faster", 
   link.set_rate(500 * kMbit);
   link.run(10);
   CHECK(link.flow.bytes_per_second() > 400 * kMbit);
+}
+
+TEST_CASE("a queue of our own making is not taken for a longer way", "[flow]") {
+  for (double mbit : {200.0, 500.0, 2000.0})
+    for (double trip_ms : {10.0, 40.0, 120.0}) {
+      CAPTURE(mbit, trip_ms);
+      Link link(mbit * kMbit, trip_ms / 1e3, 16);
+      link.count_queue();
+      link.run(15);
+      uint64_t soon = link.flow.limit();
+      link.utilisation();
+      link.run(300);
+      CHECK(link.flow.limit() < soon * 13 / 10);
+      CHECK(link.utilisation() > 0.98);
+    }
+}
+
+TEST_CASE("a way that becomes longer is noticed", "[flow]") {
+  Link link(200 * kMbit, 0.020, 16);
+  link.count_queue();
+  link.run(15);
+  link.set_trip(0.200);
+  link.run(60);
+  link.utilisation();
+  link.run(20);
+  CHECK(link.utilisation() > 0.95);
 }
 
 TEST_CASE("one burst after a stall is not taken for the rate", "[flow]") {
