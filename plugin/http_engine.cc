@@ -10,11 +10,8 @@
 #include <ctime>
 #include <system_error>
 
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
@@ -63,20 +60,6 @@ bool has_default_ca_file() {
   const char *file = curl_version_info(CURLVERSION_NOW)->cainfo;
   return file != nullptr && access(file, R_OK) == 0;
 }
-
-struct NamedTime {
-  const char *name;
-  CURLINFO info;
-};
-constexpr NamedTime kTimes[] = {
-    {"name resolution", CURLINFO_NAMELOOKUP_TIME_T},
-    {"connection", CURLINFO_CONNECT_TIME_T},
-    {"SSL negotiation", CURLINFO_APPCONNECT_TIME_T},
-    {"pretransfer", CURLINFO_PRETRANSFER_TIME_T},
-    {"first byte received", CURLINFO_STARTTRANSFER_TIME_T},
-    {"data transfer", CURLINFO_TOTAL_TIME_T},
-    {"redirection time", CURLINFO_REDIRECT_TIME_T},
-};
 
 } // namespace
 
@@ -148,8 +131,7 @@ struct HttpEngine::Callbacks {
                   {}};
         return 0;
       }
-      if (attempt.head.complete && attempt.head_is_final() && !attempt.judged &&
-          !attempt.judge())
+      if (attempt.head.complete && attempt.head_is_final() && !attempt.judged && !attempt.judge())
         return 0;
       return bytes;
     } catch (const std::exception &) {
@@ -182,28 +164,7 @@ struct HttpEngine::Callbacks {
     }
   }
 
-  static curl_socket_t open_socket(void *opaque, curlsocktype,
-                                   curl_sockaddr *address) {
-    auto &engine = *static_cast<HttpEngine *>(opaque);
-    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
-                    address->protocol);
-    if (fd < 0)
-      return CURL_SOCKET_BAD;
-    try {
-      engine.socket_numbers_[fd] = ++engine.last_socket_number_;
-    } catch (const std::exception &) { // only a number in traces is lost
-    }
-    return fd;
-  }
-
-  static int close_socket(void *opaque, curl_socket_t fd) {
-    static_cast<HttpEngine *>(opaque)->socket_numbers_.erase(fd);
-    shutdown(fd, SHUT_RDWR);
-    return close(fd);
-  }
-
-  static int debug(CURL *, curl_infotype type, char *data, size_t size,
-                   void *opaque) {
+  static int debug(CURL *, curl_infotype type, char *data, size_t size, void *opaque) {
     const auto &attempt = *static_cast<Attempt *>(opaque);
     const char *mark = type == CURLINFO_TEXT         ? "*"
                        : type == CURLINFO_HEADER_IN  ? "<"
@@ -229,11 +190,9 @@ struct HttpEngine::Callbacks {
   }
 };
 
-HttpEngine::HttpEngine(const Config &config, Stats &stats)
-    : config_(config), stats_(stats) {}
+HttpEngine::HttpEngine(const Config &config, Stats &stats) : config_(config), stats_(stats) {}
 
-Result<std::unique_ptr<HttpEngine>> HttpEngine::create(const Config &config,
-                                                       Stats &stats) {
+Result<std::unique_ptr<HttpEngine>> HttpEngine::create(const Config &config, Stats &stats) {
   std::unique_ptr<HttpEngine> engine(new HttpEngine(config, stats));
   if (Result<void> ok = engine->set_up(); !ok)
     return std::move(ok).error();
@@ -285,7 +244,7 @@ HttpEngine::~HttpEngine() {
     curl_share_cleanup(as_share(share_));
   curl_slist_free_all(as_list(header_list_));
   curl_slist_free_all(as_list(bare_header_list_));
-  show_times();
+  times_.show();
 }
 
 // All that stays the same from one request to the next.
@@ -312,10 +271,8 @@ Result<void> HttpEngine::set_up_handle(Attempt &attempt) {
   set(CURLOPT_HEADERDATA, &attempt);
   set(CURLOPT_WRITEFUNCTION, &Callbacks::body);
   set(CURLOPT_WRITEDATA, &attempt);
-  set(CURLOPT_OPENSOCKETFUNCTION, &Callbacks::open_socket);
-  set(CURLOPT_OPENSOCKETDATA, this);
-  set(CURLOPT_CLOSESOCKETFUNCTION, &Callbacks::close_socket);
-  set(CURLOPT_CLOSESOCKETDATA, this);
+  if (!sockets_.attach(c))
+    return no_memory("curl_easy_setopt");
   if (log_on(LogArea::Verbose)) {
     set(CURLOPT_VERBOSE, 1L);
     set(CURLOPT_DEBUGFUNCTION, &Callbacks::debug);
@@ -350,10 +307,9 @@ Result<void> HttpEngine::set_up_handle(Attempt &attempt) {
     set(CURLOPT_CAPATH, static_cast<const char *>(nullptr));
 
   if (first_failure != CURLE_OK)
-    return Error{ErrorKind::LocalIo, first_failure == CURLE_OUT_OF_MEMORY ? ENOMEM : EINVAL,
-                 0, fmt::format("this libcurl refuses an option: {}",
-                                curl_easy_strerror(first_failure)),
-                 {}};
+    return Error{
+        ErrorKind::LocalIo, first_failure == CURLE_OUT_OF_MEMORY ? ENOMEM : EINVAL, 0,
+        fmt::format("this libcurl refuses an option: {}", curl_easy_strerror(first_failure)), {}};
   return {};
 }
 
@@ -399,29 +355,28 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan
 }
 
 // Asks for attempt->url, with secrets only if it is of the configured origin.
-Result<void> HttpEngine::send(Attempt &a) {
-  Attempt *attempt = &a;
-  attempt->head = {};
-  attempt->skipped_bytes = 0;
-  attempt->judged = attempt->stopped = attempt->discarding = false;
-  attempt->own_error.reset();
-  attempt->body_bytes = 0;
-  attempt->error_text[0] = '\0';
-  attempt->hop_started = attempt->last_progress = now();
-  std::string asked = fmt::format("{}-{}", attempt->range.first, attempt->range.last);
-  CURL *c = attempt->easy;
-  bool trusted = same_origin(attempt->url, config_.url);
+Result<void> HttpEngine::send(Attempt &attempt) {
+  attempt.head = {};
+  attempt.skipped_bytes = 0;
+  attempt.judged = attempt.stopped = attempt.discarding = false;
+  attempt.own_error.reset();
+  attempt.body_bytes = 0;
+  attempt.error_text[0] = '\0';
+  attempt.hop_started = attempt.last_progress = now();
+  std::string asked = fmt::format("{}-{}", attempt.range.first, attempt.range.last);
+  CURL *c = attempt.easy;
+  bool trusted = same_origin(attempt.url, config_.url);
   auto secret = [&](const std::string &text) {
     return trusted && !text.empty() ? text.c_str() : nullptr;
   };
-  if (curl_easy_setopt(c, CURLOPT_URL, attempt->url.c_str()) != CURLE_OK ||
+  if (curl_easy_setopt(c, CURLOPT_URL, attempt.url.c_str()) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_RANGE, asked.c_str()) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_USERNAME, secret(config_.user)) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_PASSWORD, secret(config_.password)) != CURLE_OK ||
       curl_easy_setopt(c, CURLOPT_HTTPHEADER,
                        as_list(trusted ? header_list_ : bare_header_list_)) != CURLE_OK)
     return no_memory("curl_easy_setopt");
-  if (curl_multi_add_handle(as_multi(multi_), attempt->easy) != CURLM_OK)
+  if (curl_multi_add_handle(as_multi(multi_), attempt.easy) != CURLM_OK)
     return no_memory("curl_multi_add_handle");
   return {};
 }
@@ -484,17 +439,6 @@ void HttpEngine::hand_over(AttemptId id, HttpReceiver &receiver) {
   size_t index = index_of(id);
   assert(index < active_.size());
   active_[index]->receiver = &receiver;
-}
-
-std::optional<Duration> HttpEngine::handshake_trip() const {
-  for (const auto &[fd, number] : socket_numbers_) {
-    tcp_info info{};
-    socklen_t length = sizeof info;
-    if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&
-        info.tcpi_state == TCP_ESTABLISHED && info.tcpi_rtt > 0)
-      return from_us(info.tcpi_rtt);
-  }
-  return std::nullopt;
 }
 
 // Waits first and acts then, so that what has come has been handed out when it
@@ -563,7 +507,7 @@ void HttpEngine::finish(size_t index, int curl_code) {
   outcome.total_time += hops_before;
   if (log_on(LogArea::Http))
     trace(ended, outcome);
-  add_times(ended);
+  times_.add(ended.easy);
 
   HttpReceiver *receiver = ended.receiver;
   std::unique_ptr<Attempt> attempt = remove(index);
@@ -599,7 +543,7 @@ void HttpEngine::check_progress(TimePoint at) {
 void HttpEngine::trace(const Attempt &a, const HttpOutcome &outcome) const {
   curl_socket_t fd = CURL_SOCKET_BAD;
   curl_easy_getinfo(a.easy, CURLINFO_ACTIVESOCKET, &fd);
-  auto number = socket_numbers_.find(fd);
+  std::optional<unsigned> number = sockets_.number_of(fd);
   std::string redirect;
   if (a.redirects > 0)
     redirect = fmt::format(" redirects={} to={}", a.redirects, redact_url(a.url));
@@ -607,41 +551,15 @@ void HttpEngine::trace(const Attempt &a, const HttpOutcome &outcome) const {
       "#{} done bytes={}-{} status={} connection={}{}{} first_byte_ms={:.1f} "
       "total_ms={:.1f} received={} outcome={}",
       a.id, a.range.first, a.range.last, a.head.status,
-      number == socket_numbers_.end() ? "closed" : std::to_string(number->second),
-      outcome.new_connection                    ? " new"
+      number ? std::to_string(*number) : "closed",
+      outcome.new_connection                       ? " new"
       : outcome.first_byte_time > Duration::zero() ? " re-used"
-                                                : "",
-      redirect,
-      to_seconds(outcome.first_byte_time) * 1e3, to_seconds(outcome.total_time) * 1e3,
+                                                   : "",
+      redirect, to_seconds(outcome.first_byte_time) * 1e3, to_seconds(outcome.total_time) * 1e3,
       a.body_bytes,
       outcome.error ? to_string(outcome.error->kind) + std::string(": ") + outcome.error->what
       : a.stopped   ? a.body_bytes == 0 ? "refused" : "stopped"
                     : "ok");
-}
-
-void HttpEngine::add_times(const Attempt &attempt) {
-  if (!log_on(LogArea::Times))
-    return;
-  for (size_t i = 0; i < std::size(kTimes); ++i) {
-    curl_off_t us = 0;
-    curl_easy_getinfo(attempt.easy, kTimes[i].info, &us);
-    time_sums_us_[i] += us;
-  }
-}
-
-void HttpEngine::show_times() const {
-  static_assert(std::size(kTimes) == std::size(decltype(time_sums_us_){}));
-  if (!log_on(LogArea::Times))
-    return;
-  // All but the last count from the start of the transfer, so each phase is
-  // the difference to the one before.
-  int64_t before = 0;
-  for (size_t i = 0; i < std::size(kTimes); ++i) {
-    bool cumulative = kTimes[i].info != CURLINFO_REDIRECT_TIME_T;
-    int64_t us = std::max<int64_t>(0, time_sums_us_[i] - (cumulative ? before : 0));
-    before = std::max(before, time_sums_us_[i]);
-    log(LogArea::Times, "{:<22}: {:>6}.{:06} s", kTimes[i].name, us / 1'000'000, us % 1'000'000);
-  }
 }
 
 Result<void> HttpEngine::start_thread() {

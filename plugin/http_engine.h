@@ -25,15 +25,12 @@
 // why redirects are followed here: libcurl by itself would keep all headers but
 // Authorization and Cookie.
 //
-// Sockets are close-on-exec.  They are shut down before they are closed,
-// because the process that nbdkit forked from may still hold a copy of the
-// probe's.  Errors are made here from libcurl's codes, redacted.
+// Errors are made from libcurl's codes in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ENGINE_H
 #define HTTPCACHE_HTTP_ENGINE_H
 
 #include <atomic>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -45,6 +42,8 @@
 #include "config.h"
 #include "error.h"
 #include "http_headers.h"
+#include "http_sockets.h"
+#include "http_times.h"
 #include "object.h"
 #include "stats.h"
 
@@ -103,9 +102,8 @@ public:
   void hand_over(AttemptId id, HttpReceiver &receiver);
   size_t active() const { return active_.size(); }
 
-  // The round trip that TCP measured when it made a connection that is open
-  // now; none while there is none, or over a Unix socket.
-  std::optional<Duration> handshake_trip() const;
+  // As HttpSockets says.
+  std::optional<Duration> handshake_trip() const { return sockets_.handshake_trip(); }
 
   void set_client(Client &client) { client_ = &client; }
 
@@ -136,25 +134,22 @@ private:
   void finish(size_t index, int curl_code);
   void check_progress(TimePoint now);
   void trace(const Attempt &attempt, const HttpOutcome &outcome) const;
-  void add_times(const Attempt &attempt);
-  void show_times() const;
   void run();
 
   const Config config_;
   Stats &stats_;
   Client *client_ = nullptr;
+  HttpSockets sockets_;   // before what closes them
+  HttpTimes times_;
   void *multi_ = nullptr; // CURLM
   void *share_ = nullptr; // CURLSH
   // curl_slists: for the origin of the configured URL, and for others.
   void *header_list_ = nullptr, *bare_header_list_ = nullptr;
   std::vector<std::unique_ptr<Attempt>> active_;
   std::vector<std::unique_ptr<Attempt>> idle_; // handles to be used again
-  std::map<int, unsigned> socket_numbers_;     // by descriptor, for traces
-  unsigned last_socket_number_ = 0;
   AttemptId last_id_ = 0;
   TimePoint next_check_{};
   TimePoint next_turn_{}; // as the client wished
-  int64_t time_sums_us_[7] = {}; // -D httpcache.times
 
   std::thread thread_;
   std::atomic<bool> stopping_{false};
