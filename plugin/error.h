@@ -30,7 +30,7 @@
 
 namespace httpcache {
 
-// What to do about a failure (DESIGN.md section 9).
+// What to do about a failure.
 enum class ErrorKind {
   Transient, // may go away by itself: try again (retry.h)
   Permanent, // will not: say so at once

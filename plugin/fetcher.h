@@ -19,7 +19,7 @@
 // A prefetch that fails is silent and makes prefetch pause; its blocks leave
 // the table, but those that a reader has joined are demand from then on.  Once an
 // answer shows that the object has changed, nothing more is asked for: every
-// block still wanted fails with that error (DESIGN section 8).
+// block still wanted fails with that error.
 //
 // Redirects are resolved by the probe; its target stays the one that is asked,
 // also when it comes to refuse (issue 4 will resolve it anew).

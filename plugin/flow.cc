@@ -13,7 +13,7 @@ namespace {
 
 // What may stand in the bottleneck's queue on top of what is on the wire.  The
 // best fixed limits found were 8 MiB at 40 ms and 500 Mbit/s, 5 MiB at 120 and
-// 200, 6 MiB at 60 and 300 (DESIGN section 13): not one multiple of the
+// 200, 6 MiB at 60 and 300 (with a prototype): not one multiple of the
 // bandwidth-delay product, but each 90 to 110 ms more than the round trip, the
 // length of that link's queue.
 constexpr double kQueue_s = 0.080;

@@ -6,7 +6,7 @@
 // What is asked for and has not come yet must be at least a bandwidth-delay
 // product, or the wire idles; and less than that plus the bottleneck's queue,
 // or the connections overfill it together, packets drop, and everybody waits
-// for the one that stalls (DESIGN section 5).  Any fixed number is wrong on
+// for the one that stalls.  Any fixed number is wrong on
 // another link, so both factors are measured:
 //
 //   rate        bytes a second over all connections, a high one of late, not

@@ -3,8 +3,8 @@
 //
 // http_errors.h - what libcurl's error codes mean for us.
 //
-// The one place where a CURLcode becomes an Error: its kind (DESIGN section
-// 9), its text, and what the user can do.  Pure; any thread.
+// The one place where a CURLcode becomes an Error: its kind, its text, and what
+// the user can do.  Pure; any thread.
 #ifndef HTTPCACHE_HTTP_ERRORS_H
 #define HTTPCACHE_HTTP_ERRORS_H
 

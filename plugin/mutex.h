@@ -9,7 +9,7 @@
 // own types carry no annotations, hence the thin wrappers; with g++ the
 // macros are empty and the wrappers compile to what they wrap.
 //
-// Rules that hold everywhere (STYLE.md): a lock is private to one class, and
+// Rules that hold everywhere: a lock is private to one class, and
 // is never held over I/O, curl, a callback or the freeing of a block (but over a
 // trace line of a debug flag that is on, so that lines come in their order).
 // A wait is a loop around its condition, read under the lock:

@@ -11,7 +11,7 @@
 // Error of a named kind.  What the server says is checked, never asserted.
 //
 // Same version?  By the first of these that both sides can take part in:
-//   1. the total size: must be equal (DESIGN.md section 8);
+//   1. the total size: must be equal;
 //   2. ETags: the opaque tags must be equal.  Weak and strong are compared
 //      alike, since servers turn one into the other for the same bytes (Apache
 //      within a second of a change, nginx when it may compress).  Two equal
@@ -25,7 +25,7 @@
 // may reach another node.  When the first answer had no validator at all, the
 // size alone is checked; warn the user then (Validator::none()).
 //
-// Statuses (DESIGN.md section 9): 408, 425, 429 and 5xx are Transient, but
+// Statuses: 408, 425, 429 and 5xx are Transient, but
 // 501 and 505 Permanent, as are other 4xx, 3xx that get here (not followed),
 // and a 2xx other than 206.  A 200 to the first request is Permanent: the
 // server ignores Range.  A later 200 is Changed when its size or validator

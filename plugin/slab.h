@@ -3,11 +3,11 @@
 //
 // slab.h - the memory of all blocks: one mapping, handed out in slots.
 //
-// This is the hard budget of block memory (DESIGN section 7): slots x
+// This is the hard budget of block memory: slots x
 // slot_size bytes of address space, mapped once.  A page costs memory only
 // from its first use on, and a slot given back is the next one handed out
 // (last in, first out), so a steady state touches no new page: buffers that
-// were not recycled cost the prototype twice the CPU (DESIGN section 13).
+// were not recycled cost a prototype twice the CPU.
 //
 // Threads: none of its own; BlockCache calls it under its lock.  The bytes of
 // a slot belong to whoever took it.  Errors: create() fails when the address
