@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cassert>
 #include <csignal>
-#include <cstring>
 #include <ctime>
 #include <system_error>
 
@@ -507,7 +506,7 @@ void HttpEngine::finish(size_t index, int curl_code) {
   outcome.total_time += hops_before;
   if (log_on(LogArea::Http))
     trace(ended, outcome);
-  times_.add(ended.easy);
+  times_.add(ended.easy, hops_before);
 
   HttpReceiver *receiver = ended.receiver;
   std::unique_ptr<Attempt> attempt = remove(index);

@@ -25,12 +25,11 @@ constexpr NamedTime kTimes[] = {
     {"pretransfer", CURLINFO_PRETRANSFER_TIME_T},
     {"first byte received", CURLINFO_STARTTRANSFER_TIME_T},
     {"data transfer", CURLINFO_TOTAL_TIME_T},
-    {"redirection time", CURLINFO_REDIRECT_TIME_T},
 };
 
 } // namespace
 
-void HttpTimes::add(void *easy) {
+void HttpTimes::add(void *easy, Duration redirects) {
   static_assert(std::size(kTimes) == kPhases);
   if (!log_on(LogArea::Times))
     return;
@@ -39,20 +38,23 @@ void HttpTimes::add(void *easy) {
     curl_easy_getinfo(static_cast<CURL *>(easy), kTimes[i].info, &us);
     sums_us_[i] += us;
   }
+  redirects_us_ += to_us(redirects);
 }
 
 void HttpTimes::show() const {
   if (!log_on(LogArea::Times))
     return;
-  // All but the last count from the start of the transfer, so each phase is
-  // the difference to the one before.
+  auto line = [](const char *name, int64_t us) {
+    log(LogArea::Times, "{:<22}: {:>6}.{:06} s", name, us / 1'000'000, us % 1'000'000);
+  };
+  // All count from the start of the transfer, so each phase is the difference
+  // to the one before.
   int64_t before = 0;
   for (size_t i = 0; i < kPhases; ++i) {
-    bool cumulative = kTimes[i].info != CURLINFO_REDIRECT_TIME_T;
-    int64_t us = std::max<int64_t>(0, sums_us_[i] - (cumulative ? before : 0));
+    line(kTimes[i].name, std::max<int64_t>(0, sums_us_[i] - before));
     before = std::max(before, sums_us_[i]);
-    log(LogArea::Times, "{:<22}: {:>6}.{:06} s", kTimes[i].name, us / 1'000'000, us % 1'000'000);
   }
+  line("redirection time", redirects_us_);
 }
 
 } // namespace httpcache

@@ -14,17 +14,21 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "clock.h"
+
 namespace httpcache {
 
 class HttpTimes {
 public:
-  // The request of EASY, a CURL*, is over.
-  void add(void *easy);
+  // The request of EASY, a CURL*, is over; REDIRECTS is the time of the hops
+  // before its last, which libcurl knows nothing of (http_engine.h).
+  void add(void *easy, Duration redirects);
   void show() const;
 
 private:
-  static constexpr size_t kPhases = 7;
+  static constexpr size_t kPhases = 6;
   std::array<int64_t, kPhases> sums_us_{};
+  int64_t redirects_us_ = 0;
 };
 
 } // namespace httpcache

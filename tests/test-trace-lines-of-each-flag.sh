@@ -59,6 +59,7 @@ for word in "name resolution" connection "SSL negotiation" pretransfer "first by
 do
     expect_text "times" "$tmp/lines" "$word +: +[0-9]+\.[0-9]+ s"
 done
+expect_no_text "no time for the redirect" "$tmp/lines" 'redirection time +: +0\.000000 s'
 traced stats
 for word in reads bytes_served blocks_hit blocks_joined blocks_missed requests bytes_fetched bytes_prefetched \
     bytes_prefetched_unused retries connections peak_block_bytes; do
