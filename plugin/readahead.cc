@@ -31,6 +31,14 @@ constexpr uint64_t kSpanMemory = 8 << 20; // span is halved beyond this
 constexpr uint64_t kFirstWindowReads = 4;
 constexpr uint64_t kMinFirstWindow = 512 << 10;
 
+// A window may always be as long as what its stream has read: should the stream
+// end there, at most half of all that was fetched was in vain.  And so far ahead
+// that one transfer held up for seconds does not hold up the others.  One that
+// has to wait may go to a multiple of it, up to a limit, at once: on a long way
+// each doubling would cost a round trip.
+constexpr uint64_t kLeap = 4;
+constexpr uint64_t kMaxLeap = 8 << 20;
+
 // A stream that has read this much keeps others' windows out of its region;
 // less may have been a jump that the other stream will pass over.
 constexpr uint64_t kLanded = 2 << 20;
@@ -167,10 +175,10 @@ void Readahead::advance(Id id, uint64_t offset, uint64_t count, bool waited) {
     s.window = std::max(kMinFirstWindow, count * kFirstWindowReads);
     s.grow_mark = s.ahead;
   } else if (waited && end > s.grow_mark) {
-    s.window *= 2;
+    s.window = std::max(2 * s.window, std::min(kLeap * (s.pos - s.start), kMaxLeap));
     s.grow_mark = s.ahead;
   }
-  s.window = std::min(s.window, bounds_.max_window);
+  s.window = std::min(std::max(s.window, s.pos - s.start), bounds_.max_window);
 }
 
 // Keeps by_pos_ in order; a stream seldom overtakes another, so few steps.

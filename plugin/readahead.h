@@ -24,9 +24,9 @@
 // least half of the bytes it passes over are read (kDense): so random, strided
 // and backward reads get nothing, however near to each other they fall.
 //
-// The window starts small, and doubles when the reader had to wait for bytes
-// beyond those that the last doubling planned: the reader has caught up.  It
-// is bounded by what the link can use and the cache can hold (set_bounds), and
+// The window starts small, and at least doubles when the reader had to wait for
+// bytes beyond those that the last doubling planned: the reader has caught up.
+// It grows with what the stream has read also when nobody waits.  It is bounded by what the link can use and the cache can hold (set_bounds), and
 // by an equal share of the cache's budget for each stream that has a window.
 // A new run is planned when a whole transfer, or half of the window, has room.
 //
