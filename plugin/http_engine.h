@@ -4,10 +4,10 @@
 // http_engine.h - HTTP range requests: one attempt each, many at a time.
 //
 // Wraps libcurl's multi interface.  An *attempt* is one request and its answer
-// with redirects followed; it succeeds or fails once, and whoever started it
-// decides what then (fetcher.h).  Easy handles are kept and used again, so
-// connections, TLS sessions and name look-ups stay warm.  The engine knows
-// nothing of blocks.
+// with redirects followed (http_attempt.h); it succeeds or fails once, and
+// whoever started it decides what then (fetcher.h).  Easy handles are kept and
+// used again, so connections, TLS sessions and name look-ups stay warm.  The
+// engine knows nothing of blocks.
 //
 // Threads.  One thread at a time drives the engine: before start_thread() the
 // caller of turn() (the probe, on nbdkit's main thread, where errors still
@@ -20,11 +20,6 @@
 // for `timeout` seconds ends with a Transient error, whatever libcurl thinks
 // of it (7.88 can wait for ever on a header line that is one NUL).
 //
-// Credentials, that is user, password and all headers that the user gave, are
-// sent to the origin (scheme, host, port) of the configured URL only.  That is
-// why redirects are followed here: libcurl by itself would keep all headers but
-// Authorization and Cookie.
-//
 // Errors are made from libcurl's codes in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ENGINE_H
 #define HTTPCACHE_HTTP_ENGINE_H
@@ -33,7 +28,6 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -41,37 +35,14 @@
 #include "clock.h"
 #include "config.h"
 #include "error.h"
-#include "http_headers.h"
+#include "http_attempt.h"
+#include "http_options.h"
 #include "http_sockets.h"
 #include "http_times.h"
 #include "object.h"
 #include "stats.h"
 
 namespace httpcache {
-
-struct HttpOutcome {
-  std::optional<Error> error; // of the transport; the answer itself was judged
-                              // in on_head()
-  bool new_connection = false;
-  Duration answer_time{};     // from sending the request to the first byte
-  Duration first_byte_time{}; // from the start; 0 when none came
-  Duration total_time{};
-  uint64_t body_bytes = 0;
-};
-
-class HttpReceiver {
-public:
-  // The final head has come; EFFECTIVE_URL is where it came from.  False: the
-  // body is not wanted; on_done() follows, without an error.
-  virtual bool on_head(const ResponseHead &head,
-                       const std::string &effective_url) = 0;
-  // The next bytes of the body.  False: enough.
-  virtual bool on_body(std::span<const char> bytes) = 0;
-  virtual void on_done(const HttpOutcome &outcome) = 0;
-
-protected:
-  ~HttpReceiver() = default;
-};
 
 class HttpEngine {
 public:
@@ -118,35 +89,29 @@ public:
   void wake();
 
 private:
-  struct Attempt;
-  struct Callbacks; // libcurl's, which are C functions
-
-  HttpEngine(const Config &config, Stats &stats);
+  HttpEngine(std::unique_ptr<HttpOptions> options, Stats &stats);
   Result<void> set_up();
-  static bool append(void *&list, const std::string &line);
-  Result<void> set_up_handle(Attempt &attempt);
-  Result<std::unique_ptr<Attempt>> take_handle();
-  Result<void> send(Attempt &attempt);
-  bool follow_redirect(size_t index);
+  Result<std::unique_ptr<HttpAttempt>> take_handle();
+  Result<void> send(HttpAttempt &attempt);
+  bool follow_redirect(HttpAttempt &attempt, int curl_code);
   size_t index_of(AttemptId id) const;
-  std::unique_ptr<Attempt> remove(size_t index);
+  std::unique_ptr<HttpAttempt> remove(size_t index);
   void collect_finished();
   void finish(size_t index, int curl_code);
   void check_progress(TimePoint now);
-  void trace(const Attempt &attempt, const HttpOutcome &outcome) const;
   void run();
 
-  const Config config_;
+  // Before what uses them, for they must outlive it.
+  const std::unique_ptr<const HttpOptions> options_;
+  HttpSockets sockets_;
   Stats &stats_;
+
+  const uint32_t timeout_s_;
   Client *client_ = nullptr;
-  HttpSockets sockets_;   // before what closes them
   HttpTimes times_;
   void *multi_ = nullptr; // CURLM
-  void *share_ = nullptr; // CURLSH
-  // curl_slists: for the origin of the configured URL, and for others.
-  void *header_list_ = nullptr, *bare_header_list_ = nullptr;
-  std::vector<std::unique_ptr<Attempt>> active_;
-  std::vector<std::unique_ptr<Attempt>> idle_; // handles to be used again
+  std::vector<std::unique_ptr<HttpAttempt>> active_;
+  std::vector<std::unique_ptr<HttpAttempt>> idle_; // handles to be used again
   AttemptId last_id_ = 0;
   TimePoint next_check_{};
   TimePoint next_turn_{}; // as the client wished

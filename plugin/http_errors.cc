@@ -79,4 +79,8 @@ Error error_from_curl(int code_number, std::string_view detail, std::string_view
           fmt::format("{}: {}{}", request, what, advice(code, detail, unix_socket)), {}};
 }
 
+Error no_memory(const char *what) {
+  return {ErrorKind::LocalIo, ENOMEM, 0, fmt::format("{} failed: out of memory?", what), {}};
+}
+
 } // namespace httpcache

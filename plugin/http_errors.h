@@ -20,6 +20,10 @@ namespace httpcache {
 Error error_from_curl(int code, std::string_view detail, std::string_view request,
                       std::string_view unix_socket = {});
 
+// WHAT, a function of libcurl or of its callbacks, failed as it does only for
+// want of memory.
+Error no_memory(const char *what);
+
 } // namespace httpcache
 
 #endif

@@ -14,7 +14,9 @@ image:        block_cache config fetcher http_engine object probe readahead retr
 fetcher:      arrival block_cache flow http_engine object retry
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
-http_engine:  config http_errors http_headers http_sockets http_times object
+http_engine:  config http_attempt http_errors http_options http_sockets http_times object
+http_attempt: http_errors http_headers http_options http_sockets object
+http_options: config http_errors object url
 block_cache:  replacement slab
 replacement:  slab
 object:       http_headers
@@ -23,7 +25,7 @@ config:       url
 leaves='ascii clock curl_library error flow geometry http_errors http_headers http_sockets http_times log mutex readahead
         redact retry slab stats unique_fd url'
 # Who may see the outside.
-curl='curl_library http_engine http_errors http_sockets http_times url'
+curl='curl_library http_attempt http_engine http_errors http_options http_sockets http_times url'
 nbdkit='config log plugin'
 
 has () { [[ " $(echo $1) " = *" $2 "* ]]; }

@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "http_attempt.h"
+
+#include <algorithm>
+#include <ctime>
+#include <utility>
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+
+#include "http_errors.h"
+#include "log.h"
+
+namespace httpcache {
+
+namespace {
+
+constexpr unsigned kMaxRedirects = 10; // curl's own limit is 50, or none before 8.3
+
+// The body of an answer that is refused, such as a 503's page, is read if it is
+// no longer than this: a new connection would cost more.
+constexpr uint64_t kSmallBody = 16 << 10;
+
+CURL *as_easy(void *p) { return static_cast<CURL *>(p); }
+
+} // namespace
+
+// Return values other than those asked for make libcurl end the transfer.
+// Nothing may be thrown through libcurl.
+struct HttpAttempt::Callbacks {
+  static size_t header(char *data, size_t size, size_t n, void *opaque) {
+    auto &attempt = *static_cast<HttpAttempt *>(opaque);
+    size_t bytes = size * n;
+    try {
+      attempt.last_progress_ = now();
+      attempt.head_.add_line({data, bytes}, std::time(nullptr));
+      if (attempt.head_.too_long()) {
+        attempt.own_error_ =
+            Error{ErrorKind::Permanent, EIO, attempt.head_.status,
+                  fmt::format("{}: server sent more than {} bytes of headers",
+                              attempt.request(), kMaxHeadBytes),
+                  {}};
+        return 0;
+      }
+      if (attempt.head_.complete && attempt.head_is_final() && !attempt.judged_ && !attempt.judge())
+        return 0;
+      return bytes;
+    } catch (const std::exception &) {
+      attempt.own_error_ = no_memory("receiving headers");
+      return 0;
+    }
+  }
+
+  static size_t body(char *data, size_t size, size_t n, void *opaque) {
+    auto &attempt = *static_cast<HttpAttempt *>(opaque);
+    size_t bytes = size * n;
+    try {
+      attempt.last_progress_ = now();
+      if (attempt.is_redirect()) // its body is a page for people
+        return (attempt.skipped_bytes_ += bytes) <= kSmallBody ? bytes : bytes + 1;
+      if (!attempt.judged_ && !attempt.judge())
+        return bytes + 1;
+      if (attempt.discarding_)
+        return bytes;
+      attempt.body_bytes_ += bytes;
+      attempt.stats_.bytes_fetched.add(bytes);
+      if (!attempt.receiver_->on_body({data, bytes})) {
+        attempt.stopped_ = true;
+        return bytes + 1;
+      }
+      return bytes;
+    } catch (const std::exception &) {
+      attempt.own_error_ = no_memory("receiving data");
+      return bytes + 1;
+    }
+  }
+
+  static int debug(CURL *, curl_infotype type, char *data, size_t size, void *opaque) {
+    const auto &attempt = *static_cast<HttpAttempt *>(opaque);
+    const char *mark = type == CURLINFO_TEXT         ? "*"
+                       : type == CURLINFO_HEADER_IN  ? "<"
+                       : type == CURLINFO_HEADER_OUT ? ">"
+                                                     : nullptr;
+    if (mark == nullptr)
+      return 0;
+    try {
+      std::string_view text(data, size);
+      while (!text.empty()) {
+        size_t end = std::min(text.find('\n'), text.size() - 1) + 1;
+        std::string_view line = text.substr(0, end);
+        text.remove_prefix(end);
+        while (!line.empty() && (line.back() == '\n' || line.back() == '\r'))
+          line.remove_suffix(1);
+        if (!line.empty())
+          log(LogArea::Verbose, "#{} {} {}", attempt.id_, mark,
+              type == CURLINFO_TEXT ? redact_text(line) : redact_header_line(line));
+      }
+    } catch (const std::exception &) { // a line of trace is lost
+    }
+    return 0;
+  }
+};
+
+HttpAttempt &HttpAttempt::of(void *easy) {
+  HttpAttempt *attempt = nullptr;
+  curl_easy_getinfo(as_easy(easy), CURLINFO_PRIVATE, &attempt);
+  return *attempt;
+}
+
+Result<std::unique_ptr<HttpAttempt>>
+HttpAttempt::create(const HttpOptions &options, HttpSockets &sockets, Stats &stats) {
+  std::unique_ptr<HttpAttempt> attempt(new HttpAttempt(options, sockets, stats));
+  if (Result<void> ok = attempt->set_up(); !ok)
+    return std::move(ok).error();
+  return attempt;
+}
+
+Result<void> HttpAttempt::set_up() {
+  easy_ = curl_easy_init();
+  if (easy_ == nullptr)
+    return no_memory("curl_easy_init");
+  if (Result<void> ok = options_.set_up(easy_); !ok)
+    return ok;
+  error_text_ = std::make_unique<char[]>(CURL_ERROR_SIZE);
+  CURL *c = as_easy(easy_);
+  bool ok = sockets_.attach(c);
+  auto set = [&](CURLoption option, auto value) {
+    ok = curl_easy_setopt(c, option, value) == CURLE_OK && ok;
+  };
+  set(CURLOPT_PRIVATE, this);
+  set(CURLOPT_ERRORBUFFER, error_text_.get());
+  set(CURLOPT_HEADERFUNCTION, &Callbacks::header);
+  set(CURLOPT_HEADERDATA, this);
+  set(CURLOPT_WRITEFUNCTION, &Callbacks::body);
+  set(CURLOPT_WRITEDATA, this);
+  if (log_on(LogArea::Verbose)) {
+    set(CURLOPT_VERBOSE, 1L);
+    set(CURLOPT_DEBUGFUNCTION, &Callbacks::debug);
+    set(CURLOPT_DEBUGDATA, this);
+  }
+  if (!ok)
+    return no_memory("curl_easy_setopt");
+  return {};
+}
+
+HttpAttempt::~HttpAttempt() {
+  if (easy_ != nullptr)
+    curl_easy_cleanup(as_easy(easy_));
+}
+
+Result<void> HttpAttempt::begin(uint64_t id, const std::string &url, ByteSpan range,
+                                HttpReceiver &receiver, bool follow_redirects) {
+  id_ = id;
+  receiver_ = &receiver;
+  url_ = url;
+  range_ = range;
+  follow_ = follow_redirects;
+  redirects_ = 0;
+  opened_ = 0;
+  started_ = now();
+  return ask();
+}
+
+Result<void> HttpAttempt::ask() {
+  head_ = {};
+  skipped_bytes_ = 0;
+  judged_ = stopped_ = discarding_ = false;
+  own_error_.reset();
+  body_bytes_ = 0;
+  error_text_[0] = '\0';
+  hop_started_ = last_progress_ = now();
+  return options_.ask(easy_, url_, range_);
+}
+
+std::string HttpAttempt::request() const { return request_text(redact_url(url_), range_); }
+
+bool HttpAttempt::is_redirect() const {
+  return follow_ && head_.status >= 300 && head_.status < 400 && !head_.location.empty();
+}
+
+// Is this the head that counts?  Not an interim one, a redirect to follow, or
+// a refusal that libcurl may answer with credentials.
+bool HttpAttempt::head_is_final() const {
+  return head_.status >= 400 ? head_.status != 401 && head_.status != 407
+                             : head_.status >= 200 && head_.status < 300;
+}
+
+// False: end the transfer.
+bool HttpAttempt::judge() {
+  judged_ = true;
+  stopped_ = !receiver_->on_head(head_, url_);
+  discarding_ = stopped_ && head_.content_length.value_or(UINT64_MAX) <= kSmallBody;
+  return !stopped_ || discarding_;
+}
+
+void HttpAttempt::count_connections() {
+  long n = 0;
+  curl_easy_getinfo(as_easy(easy_), CURLINFO_NUM_CONNECTS, &n);
+  opened_ += std::max(0L, n);
+}
+
+std::optional<std::string> HttpAttempt::redirected_to(int curl_code) {
+  // CURLE_WRITE_ERROR: its page was too long to be read to the end.
+  if (!is_redirect() || own_error_ || (curl_code != CURLE_OK && curl_code != CURLE_WRITE_ERROR))
+    return std::nullopt;
+  char *target = nullptr;
+  curl_easy_getinfo(as_easy(easy_), CURLINFO_REDIRECT_URL, &target);
+  std::string next = target != nullptr ? target : "";
+  if (next.empty() || redirects_ == kMaxRedirects) {
+    own_error_ =
+        Error{ErrorKind::Permanent, EIO, head_.status,
+              next.empty()
+                  ? fmt::format("{}: redirected to a place that is no URL: {}", request(),
+                                escape_controls(redact_url(head_.location)))
+                  : fmt::format("{}: more than {} redirects; is it a loop?", request(),
+                                kMaxRedirects),
+              {}};
+    return std::nullopt;
+  }
+  log(LogArea::Http, "#{} redirect status={} to={}", id_, head_.status, redact_url(next));
+  return next;
+}
+
+Result<void> HttpAttempt::go_on(std::string url) {
+  count_connections();
+  ++redirects_;
+  url_ = std::move(url);
+  return ask();
+}
+
+HttpOutcome HttpAttempt::outcome(int curl_code) {
+  // An answer without a body, or one that libcurl might have gone on from.
+  if (curl_code == CURLE_OK && !judged_ && !own_error_)
+    judge();
+
+  HttpOutcome outcome;
+  outcome.body_bytes = body_bytes_;
+  if (own_error_)
+    outcome.error = std::move(own_error_);
+  else if (curl_code != CURLE_OK && !stopped_)
+    outcome.error = error_from_curl(curl_code, error_text_.get(), request(),
+                                    options_.config().unix_socket_path);
+
+  auto time_of = [&](CURLINFO info) {
+    curl_off_t us = 0;
+    curl_easy_getinfo(as_easy(easy_), info, &us);
+    return from_us(us);
+  };
+  count_connections();
+  outcome.new_connection = opened_ > 0;
+  stats_.connections.add(static_cast<uint64_t>(opened_));
+  outcome.first_byte_time = time_of(CURLINFO_STARTTRANSFER_TIME_T);
+  if (outcome.first_byte_time > Duration::zero())
+    outcome.answer_time = outcome.first_byte_time - time_of(CURLINFO_PRETRANSFER_TIME_T);
+  outcome.total_time = time_of(CURLINFO_TOTAL_TIME_T);
+  outcome.first_byte_time += time_of_redirects();
+  outcome.total_time += time_of_redirects();
+  return outcome;
+}
+
+void HttpAttempt::trace(const HttpOutcome &outcome) const {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  curl_easy_getinfo(as_easy(easy_), CURLINFO_ACTIVESOCKET, &fd);
+  std::optional<unsigned> number = sockets_.number_of(fd);
+  std::string redirect;
+  if (redirects_ > 0)
+    redirect = fmt::format(" redirects={} to={}", redirects_, redact_url(url_));
+  log(LogArea::Http,
+      "#{} done bytes={}-{} status={} connection={}{}{} first_byte_ms={:.1f} "
+      "total_ms={:.1f} received={} outcome={}",
+      id_, range_.first, range_.last, head_.status,
+      number ? std::to_string(*number) : "closed",
+      outcome.new_connection                       ? " new"
+      : outcome.first_byte_time > Duration::zero() ? " re-used"
+                                                   : "",
+      redirect, to_seconds(outcome.first_byte_time) * 1e3, to_seconds(outcome.total_time) * 1e3,
+      body_bytes_,
+      outcome.error ? to_string(outcome.error->kind) + std::string(": ") + outcome.error->what
+      : stopped_    ? body_bytes_ == 0 ? "refused" : "stopped"
+                    : "ok");
+}
+
+} // namespace httpcache

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// http_attempt.h - one request on one easy handle of libcurl, and its answer.
+//
+// An *attempt* follows redirects, hop by hop, reads the head, has it judged once
+// it is the final one, and passes the body on.  It knows nothing of other
+// attempts: http_engine.h drives them.  The handle can be used for one request
+// after the other.
+//
+// Redirects are followed here because libcurl by itself would send all headers
+// but Authorization and Cookie on to another host (http_options.h).
+//
+// Threads: the one that drives the engine.  Errors are made from libcurl's codes
+// in http_errors.h, redacted.
+#ifndef HTTPCACHE_HTTP_ATTEMPT_H
+#define HTTPCACHE_HTTP_ATTEMPT_H
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "clock.h"
+#include "error.h"
+#include "http_headers.h"
+#include "http_options.h"
+#include "http_sockets.h"
+#include "object.h"
+#include "stats.h"
+
+namespace httpcache {
+
+struct HttpOutcome {
+  std::optional<Error> error; // of the transport; the answer itself was judged
+                              // in on_head()
+  bool new_connection = false;
+  Duration answer_time{};     // from sending the request to the first byte
+  Duration first_byte_time{}; // from the start; 0 when none came
+  Duration total_time{};
+  uint64_t body_bytes = 0;
+};
+
+class HttpReceiver {
+public:
+  // The final head has come; EFFECTIVE_URL is where it came from.  False: the
+  // body is not wanted; on_done() follows, without an error.
+  virtual bool on_head(const ResponseHead &head,
+                       const std::string &effective_url) = 0;
+  // The next bytes of the body.  False: enough.
+  virtual bool on_body(std::span<const char> bytes) = 0;
+  virtual void on_done(const HttpOutcome &outcome) = 0;
+
+protected:
+  ~HttpReceiver() = default;
+};
+
+class HttpAttempt {
+public:
+  // All must outlive it.
+  static Result<std::unique_ptr<HttpAttempt>>
+  create(const HttpOptions &options, HttpSockets &sockets, Stats &stats);
+  ~HttpAttempt();
+  HttpAttempt(const HttpAttempt &) = delete;
+
+  // A new request, called ID in traces.  RECEIVER must live until the last
+  // callback of libcurl's and the last function called here.
+  Result<void> begin(uint64_t id, const std::string &url, ByteSpan range,
+                     HttpReceiver &receiver, bool follow_redirects);
+
+  // libcurl is done, with CURL_CODE.  A redirect to follow?  If so and it can be
+  // followed, the URL; one that cannot becomes an error.
+  std::optional<std::string> redirected_to(int curl_code);
+  // The next hop, to URL.
+  Result<void> go_on(std::string url);
+
+  // Or it is over.  At most once, and then no more callbacks may come.
+  HttpOutcome outcome(int curl_code);
+  void trace(const HttpOutcome &outcome) const;
+
+  // It ends with ERROR, whatever libcurl says.
+  void fail(Error error) { own_error_ = std::move(error); }
+
+  void *easy() const { return easy_; } // CURL*
+  uint64_t id() const { return id_; }
+  HttpReceiver &receiver() const { return *receiver_; }
+  void hand_over(HttpReceiver &receiver) { receiver_ = &receiver; }
+  uint64_t body_bytes() const { return body_bytes_; }
+  TimePoint last_progress() const { return last_progress_; }
+  Duration time_of_redirects() const { return hop_started_ - started_; }
+  std::string request() const; // as messages have it
+  // Of EASY, a CURL*.
+  static HttpAttempt &of(void *easy);
+
+private:
+  struct Callbacks; // libcurl's, which are C functions
+
+  HttpAttempt(const HttpOptions &options, HttpSockets &sockets, Stats &stats)
+      : options_(options), sockets_(sockets), stats_(stats) {}
+  Result<void> set_up();
+  Result<void> ask();
+  bool is_redirect() const;
+  bool head_is_final() const;
+  bool judge();
+  void count_connections();
+
+  const HttpOptions &options_;
+  HttpSockets &sockets_;
+  Stats &stats_;
+  void *easy_ = nullptr;
+  std::unique_ptr<char[]> error_text_; // libcurl's words
+
+  // Of the request under way.
+  uint64_t id_ = 0;
+  HttpReceiver *receiver_ = nullptr;
+  std::string url_; // of this hop
+  ByteSpan range_;
+  bool follow_ = true;     // redirects
+  unsigned redirects_ = 0; // followed so far
+  long opened_ = 0;        // connections, in all hops
+  ResponseHead head_;
+  bool judged_ = false;     // on_head() was called
+  bool stopped_ = false;    // the receiver wants no more
+  bool discarding_ = false; // and what is left of the body is little
+  std::optional<Error> own_error_;
+  uint64_t body_bytes_ = 0;
+  uint64_t skipped_bytes_ = 0; // of a redirect's body
+  TimePoint started_, hop_started_, last_progress_;
+};
+
+} // namespace httpcache
+
+#endif
