@@ -27,7 +27,10 @@ for script in tests/*.sh tests/run-test quickstart run-tests scripts/*; do
             ;;
     esac
 done
-for script in tests/*.py tests/origin/*.py; do
+for script in tests/*.py tests/origin/*.py tests/bench/*.py tests/bench/bench; do
     head -n 4 "$script" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' || complain "$script: no licence"
+    case $script in
+        tests/bench/*) continue ;;              # it measures, and so may take its time
+    esac
     grep -n 'time\.sleep' "$script" >&2 && complain "$script: sleeps" || true
 done
