@@ -27,7 +27,7 @@ for script in tests/*.sh tests/run-test quickstart run-tests scripts/*; do
             ;;
     esac
 done
-for script in tests/*.py tests/origin/*.py tests/bench/*.py tests/bench/bench; do
+for script in tests/*.py tests/origin/*.py tests/bench/*.py tests/bench/bench tests/bench/chart; do
     head -n 4 "$script" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' || complain "$script: no licence"
     case $script in
         tests/bench/*) continue ;;              # it measures, and so may take its time

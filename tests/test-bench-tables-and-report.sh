@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# The benchmark without its speed: the tables name only what there is, a run on the loopback counts what it should, and
+# results become the right verdicts and a chart.  Whoever reads those trusts them without looking at a run.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+
+bench=("$python" "$srcdir/bench/bench")
+
+# The tables are consistent.
+"${bench[@]}" --help > "$tmp/help.txt"
+expect_text "--help" "$tmp/help.txt" '^usage: bench '
+"${bench[@]}" --list > "$tmp/list.txt"
+for name in continent plain convert8 httpcache aria2c boot-thin; do
+    expect_text "--list" "$tmp/list.txt" "^  $name "
+done
+PYTHONPATH=$srcdir/bench "$python" - << 'END_OF_CHECK'
+import images, jobs, link, rows, ways
+for name, row in rows.ROWS.items():
+    assert row.targets and row.ways, name
+    assert set(row.links) <= set(link.LINKS), name
+    assert row.image in images.IMAGES, name
+    for job in row.jobs:
+        for way in map(ways.WAYS.get, row.ways + row.also):
+            assert way.kind == "download" or way.kind in jobs.JOBS[job].commands, (name, job, way)
+    rows.Figures([])
+    for target in row.targets:
+        assert target.figure(rows.Figures([])) == {}, name
+cases = rows.cases(list(rows.ROWS), list(link.LINKS), link.CONTROLS, quick=False)
+assert len(cases) == len({case for case, _ in cases})
+END_OF_CHECK
+expect_failure "${bench[@]}" --rows nonsense --json "$tmp/none.json" --report 2> "$tmp/nonsense.txt"
+expect_text "a row that is not there" "$tmp/nonsense.txt" 'there is no row nonsense'
+
+# Fixed results have these verdicts: the medians of ratios in the same run, and a failed run is never met.
+sample=$srcdir/bench/sample.json
+"${bench[@]}" --rows all --json "$sample" --report > "$tmp/targets.txt"
+verdict () { awk -F '  +' -v row="$1" -v link="$2" -v measure="$3" '$1 == row && $3 == link && $4 ~ measure { print $6 ": " $NF }' "$tmp/targets.txt"; }
+expect_equal convert "$(verdict convert 'continent cubic' wire)" '1.050 (1.00 to 1.10): met'
+expect_equal convert-links "$(verdict convert-links 'ocean cubic' alone)" \
+    '1.075 (1.00 to 1.15): short: 1 of the runs failed: wrong'
+expect_equal compressed-links "$(verdict compressed-links 'lossy cubic' alone)" '1.000: met'
+expect_equal clients "$(verdict clients 'continent cubic' origin)" '1.010: met'
+expect_equal memory "$(verdict memory 'continent cubic' memory)" '40.000: short by 8.00 MiB'
+expect_equal boot "$(verdict boot 'guest cubic' seconds)" '5.000: met'
+expect_equal "not measured" "$(verdict copy 'thin bbr' wire)" '-: not measured'
+expect_text "the sum" "$tmp/targets.txt" '^5 met, 2 short, [0-9]+ not measured$'
+
+# The chart.
+if command -v gnuplot > /dev/null; then
+    "$python" "$srcdir/bench/chart" "$sample" "$tmp/chart.svg"
+    expect_text chart "$tmp/chart.svg" 'qemu-img convert of a qcow2, cubic'
+    expect_text chart "$tmp/chart.svg" '</svg>'
+fi
+
+# A run without a link, and merging: the same experiment again replaces what was there.
+requires nginx openssl qemu-img plugin:null curl
+make_disk "$tmp/disk.raw"
+make_qcow2 "$tmp/disk.raw" "$tmp/disk.qcow2"
+mkdir "$tmp/data"
+plugin=$abs_top_builddir/plugin/.libs/nbdkit-httpcache-plugin.so
+# With a sanitizer, nbdkit only runs by the wrapper; the peers do without httpcache.
+ways=httpcache,curl,curl+
+if [ -n "${NBDKIT_PRELOAD-}" ] || [ "${NBDKIT_VALGRIND-}" = 1 ]; then ways=curl,curl+; fi
+for runs in 2 1; do
+    "${bench[@]}" --link loopback --image "$tmp/disk.qcow2" --ways "$ways" --runs $runs --tmp "$tmp" --data "$tmp/data" \
+        --plugin "$plugin" --json "$tmp/results.json" --protocol http > "$tmp/run.log" 2>&1 || fail "bench: $(cat "$tmp/run.log")"
+    "$python" - "$tmp/results.json" $runs "$ways" "$tmp/disk.qcow2" << 'END_OF_CHECK'
+import json, os, sys
+records = json.load(open(sys.argv[1]))["records"]
+ways, size = sys.argv[3].split(","), os.path.getsize(sys.argv[4])
+assert sorted((r["way"], r["run"]) for r in records) == sorted((w, n + 1) for w in ways for n in range(int(sys.argv[2])))
+for record in records:
+    assert record["result"] in ("identical", "ok"), record
+    assert record["bytes"] >= size if record["way"] != "httpcache" else record["bytes"] > 0, record
+    assert record["requests"] >= 1 and record["wall"] > 0 and record["rss_peak"] >= 0, record
+END_OF_CHECK
+done
+expect_equal "left behind" "$(find "$tmp" -maxdepth 1 -name 'httpcache-bench-*' | wc -l)" 0
