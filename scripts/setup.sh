@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the httpcache authors
 #
-# setup.sh - what ./quickstart, ./run-tests and .ci/run share; they source it.
+# setup.sh - what ./quickstart, ./run-tests, .ci/run and tests/bench/run share;
+# they source it.
 #
 #   need GROUP...             install what is missing of these groups of needs
 #   build_plugin FOLDER ARG... configure (with ARGs) and make in build/FOLDER,
@@ -76,6 +77,11 @@ tests | ip                  | iproute2             | iproute
 tests | ps                  | procps               | procps-ng
 tests | setarch             | util-linux           | util-linux
 tests | do:nbdkit_has_filters | nbdkit             | nbdkit-basic-filters nbdkit-tar-filter nbdkit-xz-filter nbdkit-basic-plugins
+bench | aria2c              | aria2                | aria2
+bench | rclone              | rclone               | rclone
+bench | fusermount3         | fuse3                | fuse3
+bench | gnuplot             | gnuplot-nox          | gnuplot-minimal
+bench | do:qemu_has_curl    | qemu-block-extra     | qemu-block-curl
 valgrind | valgrind         | valgrind             | valgrind
 sanitizers | do:links_with_sanitizers | g++        | libasan libubsan libtsan
 clang | clang++             | clang                | clang
@@ -84,6 +90,10 @@ trixie | debootstrap        | debootstrap          | debootstrap
 
 python_has_nbd() { "$(system_python)" -c 'import nbd'; }
 fio_has_nbd() { fio --enghelp | grep -qw nbd; }
+qemu_has_curl() {
+  ! qemu-img info 'json:{"driver": "raw", "file": {"driver": "http", "url": "http://127.0.0.1:1/"}}' 2>&1 |
+    grep -q 'nknown driver'
+}
 nbdkit_has_filters() {
   local filter
   for filter in cow tar xz partition; do

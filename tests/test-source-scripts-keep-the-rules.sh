@@ -8,7 +8,7 @@ set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 
 cd "$abs_top_srcdir"
-for script in tests/*.sh tests/run-test quickstart run-tests scripts/*; do
+for script in tests/*.sh tests/run-test tests/bench/run quickstart run-tests scripts/*; do
     if [ ! -f "$script" ] || ! grep -qE '^#!.*sh|shell=bash' "$script"; then continue; fi
     head -n 4 "$script" | grep -q 'SPDX-License-Identifier: BSD-3-Clause' || complain "$script: no licence"
     bash -n "$script" || complain "$script: is no shell script"
