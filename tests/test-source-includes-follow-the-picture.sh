@@ -10,7 +10,7 @@ set -e -u
 # Who may include whom.  All may include the leaves.
 picture='
 plugin:       config curl_library image
-image:        block_cache config fetcher http_engine object probe readahead retry
+image:        block_cache config fetcher http_engine locality object probe readahead retry
 fetcher:      arrival block_cache flow http_engine object retry
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
@@ -22,7 +22,7 @@ replacement:  slab
 object:       http_headers
 config:       url
 '
-leaves='ascii clock curl_library error flow geometry http_errors http_headers http_sockets http_times log mutex readahead
+leaves='ascii clock curl_library error flow geometry http_errors http_headers http_sockets http_times locality log mutex readahead
         redact retry slab stats unique_fd url'
 # Who may see the outside.
 curl='curl_library http_attempt http_engine http_errors http_options http_sockets http_times url'
