@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cmath>
+#include <limits>
 
 #include <fmt/format.h>
 
@@ -38,12 +40,21 @@ constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 constexpr double kSlowFactor = 2;
 constexpr double kSlowGrace_s = 0.5;
 constexpr unsigned kMaxReplacements = 4;
+// Such that asking anew, on a connection that waits with nothing to do, clearly
+// wins: by this factor.
+constexpr double kLaggard = 1.5;
 // Without a first byte it may be the server that thinks (a cold object store, a
 // cache that must ask elsewhere); asked again it would begin anew.
 constexpr double kSlowAnswer_s = 10;
 constexpr Duration kSlowTick = std::chrono::milliseconds(100);
 // A new connection's handshakes and slow start, in round trips.
 constexpr double kStartTrips = 10;
+constexpr double kSlowStartTrips = 3; // after which its rate says what it can
+// Its handshakes alone, TCP's and TLS 1.3's, until one was measured.
+constexpr double kConnectTrips = 2;
+
+// Most that a demand transfer asks for when it is made longer.
+constexpr uint64_t kMaxWithBeyond = 768 << 10;
 
 constexpr Duration kIdle = std::chrono::hours(1);
 
@@ -73,6 +84,8 @@ public:
     if (enough)
       bytes = bytes.first(static_cast<size_t>(room));
     fetcher_.in_flight_ -= bytes.size();
+    if (received == 0)
+      first_byte = now();
     received += bytes.size();
     fetcher_.flow_.received(bytes.size(), now());
     while (!bytes.empty()) {
@@ -120,6 +133,21 @@ public:
     return asked_;
   }
 
+  // Has it come for so long that its rate tells what is to be expected?
+  bool steady(TimePoint at, double trip_s) const {
+    return received > 0 && to_seconds(at - first_byte) > kSlowStartTrips * trip_s;
+  }
+  // How long it will take.  Before it is steady() it doubles in each round trip on a
+  // new connection, and comes in one on another.
+  double left_s(TimePoint at, double trip_s) const {
+    if (received == 0)
+      return std::numeric_limits<double>::infinity();
+    double rest = static_cast<double>(end_ - pos) / static_cast<double>(received);
+    if (steady(at, trip_s))
+      return rest * to_seconds(at - first_byte);
+    return trip_s * (warm ? 1 : std::log2(1 + rest));
+  }
+
   // Did the body end before what its own head promised?
   bool broke_off() const { return fetcher_.geometry_.object_offset(pos) < coming_end_; }
   const ByteSpan &asked() const { return asked_; }
@@ -142,11 +170,12 @@ public:
   uint64_t pos = 0;            // next byte of the export to come
   bool demand = false;
   bool running = false; // else it waits for not_before
+  bool warm = false;    // on a connection that was used before, most likely
   HttpEngine::AttemptId attempt_id = 0;
   unsigned attempts = 0; // without progress
   unsigned attempts_in_all = 0;
   unsigned replacements = 0; // of slow connections
-  TimePoint first_attempt{}, this_attempt{}, not_before{};
+  TimePoint first_attempt{}, this_attempt{}, first_byte{}, not_before{};
   uint64_t received = 0;        // by this attempt
   std::optional<Error> verdict; // of the answer's head
 
@@ -223,6 +252,7 @@ TimePoint Fetcher::on_turn(TimePoint at) {
   take_inbox();
   if (gone_)
     give_up_on_all(at);
+  overtake_laggards(at);
   replace_slow(at);
   start_due_retries(at);
   start_demand(at);
@@ -235,8 +265,26 @@ TimePoint Fetcher::on_turn(TimePoint at) {
   if (no_prefetch_before_ > at)
     next = std::min(next, no_prefetch_before_);
   if (engine_.active() > 0)
-    next = std::min(next, at + kSlowTick);
+    next = std::min(next, at + kSlowTick); // also ends demand's wait for a connection
   return next;
+}
+
+// A transfer that another connection would end sooner.  While there is prefetch
+// to do it does not matter; but when the window is fetched but for it, the readers
+// will come to it, and the wire has nothing to do.
+void Fetcher::overtake_laggards(TimePoint at) {
+  double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
+  if (!hungry_.load() || rate == 0 || trip == 0)
+    return;
+  for (const auto &transfer : transfers_) {
+    if (engine_.connections() <= engine_.active() ||
+        static_cast<double>(in_flight_) > rate * trip / 2)
+      return;
+    double missing_s = static_cast<double>(transfer->end() - transfer->pos) / rate;
+    if (transfer->running && transfer->replacements < kMaxReplacements && transfer->steady(at, trip) &&
+        transfer->left_s(at, trip) > kLaggard * (trip + missing_s))
+      ask_again(*transfer, at);
+  }
 }
 
 // Gives up the slowest connection if it is hopeless.
@@ -267,19 +315,24 @@ void Fetcher::replace_slow(TimePoint at) {
   }
   if (worst == nullptr)
     return;
-  log(LogArea::Http, "#{} too slow: {} bytes in {:.0f} ms, asking again from byte {}",
-      worst->attempt_id, worst->received, to_seconds(at - worst->this_attempt) * 1e3,
-      geometry_.object_offset(worst->pos));
-  engine_.cancel(worst->attempt_id);
-  in_flight_ -= worst->end() - worst->pos;
-  note_in_flight(at);
-  worst->running = false;
-  worst->not_before = at;
-  --worst->attempts; // this one has not failed
-  worst->credit_progress(at);
-  ++worst->replacements;
-  stats_.replaced.add();
+  ask_again(*worst, at);
   next_slow_check_ = at + from_ms(static_cast<int64_t>((kStartTrips * trip + kSlowGrace_s) * 1e3));
+}
+
+// Gives up the connection; what is missing is asked for on another this turn.
+void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
+  log(LogArea::Http, "#{} too slow: {} bytes in {:.0f} ms, asking again from byte {}",
+      transfer.attempt_id, transfer.received, to_seconds(at - transfer.this_attempt) * 1e3,
+      geometry_.object_offset(transfer.pos));
+  engine_.cancel(transfer.attempt_id);
+  in_flight_ -= transfer.end() - transfer.pos;
+  note_in_flight(at);
+  transfer.running = false;
+  transfer.not_before = at;
+  --transfer.attempts; // this one has not failed
+  transfer.credit_progress(at);
+  ++transfer.replacements;
+  stats_.replaced.add();
 }
 
 // The object has changed: what has not been asked for will not be.
@@ -312,14 +365,52 @@ void Fetcher::start_demand(TimePoint at) {
   size_t most = static_cast<size_t>(std::max<uint64_t>(
       1, flow_.transfer_bytes() / geometry_.block_size()));
   while (!demand_.empty() && free_connections() > 0) {
+    if (soon_a_free_connection(at))
+      return;
     batch_.clear();
     do {
       batch_.push_back(demand_.front());
       demand_.pop_front();
     } while (!demand_.empty() && batch_.size() < most &&
              demand_.front()->index() == batch_.back()->index() + 1);
+    add_what_follows();
     start(new_transfer(batch_, true), at);
   }
+}
+
+// Makes the demand transfer in batch_ longer.
+void Fetcher::add_what_follows() {
+  size_t n = batch_.size();
+  size_t most = static_cast<size_t>(kMaxWithBeyond / geometry_.block_size());
+  size_t beyond = static_cast<size_t>(flow_.bytes_worth_a_trip() / geometry_.block_size());
+  if (gone_ || n >= most || beyond == 0)
+    return;
+  BlockIndex last = batch_.back()->index();
+  batch_.resize(std::min(most, n + beyond));
+  n += source_.next_beyond(last, std::span(batch_).subspan(n));
+  batch_.resize(n);
+}
+
+// Would demand do better to wait for a connection than to have one made?
+bool Fetcher::soon_a_free_connection(TimePoint at) {
+  double trip = flow_.round_trip_s();
+  if (trip == 0)
+    trip = to_seconds(engine_.handshake_trip().value_or(Duration::zero()));
+  double connect_s = connect_s_ > 0 ? connect_s_ : kConnectTrips * trip;
+  double soonest_s = connect_s;
+  // With fewer connections than requests, requests share them and need not wait.
+  if (engine_.connections() == engine_.active() && engine_.active() > 0)
+    for (const auto &transfer : transfers_)
+      if (transfer->running)
+        soonest_s = std::min(soonest_s, transfer->left_s(at, trip));
+  if (soonest_s < connect_s) {
+    if (!held_since_)
+      held_since_ = at;
+    if (to_seconds(at - *held_since_) < connect_s)
+      return true;
+  }
+  held_since_.reset();
+  return false;
 }
 
 void Fetcher::start_prefetch(TimePoint at) {
@@ -342,7 +433,8 @@ void Fetcher::start_prefetch(TimePoint at) {
 bool Fetcher::start_one_prefetch(TimePoint at) {
   size_t reserved = connections_ == 1 ? 0 : std::max<size_t>(1, connections_ / kReservedShare);
   uint64_t limit = flow_.limit();
-  if (!demand_.empty() || free_connections() <= reserved || in_flight_ >= limit)
+  // Prefetch may have a connection made while demand waits for one in use.
+  if ((!demand_.empty() && !held_since_) || free_connections() <= reserved || in_flight_ >= limit)
     return false;
   // A full transfer, or wait until there is room for one; but never wait with
   // nothing under way.
@@ -380,6 +472,7 @@ Fetcher::Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool de
 
 void Fetcher::start(Transfer &transfer, TimePoint at) {
   ByteSpan range = transfer.ask();
+  transfer.warm = engine_.connections() > engine_.active();
   Result<HttpEngine::AttemptId> started =
       engine_.start(object_.effective_url, range, transfer);
   if (transfer.attempts == 0)
@@ -413,6 +506,11 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   // Not the time that a connection took: a server that thinks before it answers
   // must be asked for that much more at a time, and a proxy may be near.
   flow_.round_trip(outcome.answer_time, at);
+  flow_.answered(transfer.received, outcome.total_time - outcome.first_byte_time);
+  if (outcome.new_connection && outcome.answer_time > Duration::zero()) {
+    double connect_s = to_seconds(outcome.first_byte_time - outcome.answer_time);
+    connect_s_ = connect_s_ == 0 ? connect_s : std::min(connect_s_, connect_s);
+  }
 
   if (transfer.complete()) {
     if (!transfer.demand)

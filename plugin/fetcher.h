@@ -12,7 +12,10 @@
 // their readers are served as they come.
 //
 // Demand goes before prefetch.  Demand runs are taken in the order they came,
-// neighbours joined into one transfer.  Prefetch is asked for (PrefetchSource)
+// neighbours joined into one transfer, and what follows added to it if that costs
+// no more than the round trip.  When every connection is in use, one that is
+// about to be free is waited for rather than a new one made, whose handshakes and
+// slow start take longer.  Prefetch is asked for (PrefetchSource)
 // only while no demand waits, connections beyond the reserved ones are free,
 // and the bytes in flight are below what the link can use (flow.h).
 //
@@ -58,6 +61,9 @@ public:
   // Claims blocks worth fetching now, consecutive ones, at most OUT.size();
   // tells how many.
   virtual size_t next_prefetch(std::span<Block *> out) = 0;
+  // Claims the blocks that follow AFTER, which a reader waits for, if they are
+  // worth asking for with it; as next_prefetch().
+  virtual size_t next_beyond(BlockIndex after, std::span<Block *> out) = 0;
   // What a transfer should bring from now on.
   virtual void link_changed(uint64_t transfer_bytes) = 0;
 
@@ -91,10 +97,14 @@ private:
 
   TimePoint on_turn(TimePoint now) override;
   void give_up_on_all(TimePoint now);
+  void overtake_laggards(TimePoint now);
   void replace_slow(TimePoint now);
+  void ask_again(Transfer &transfer, TimePoint now);
   void take_inbox();
   void start_due_retries(TimePoint now);
   void start_demand(TimePoint now);
+  bool soon_a_free_connection(TimePoint now);
+  void add_what_follows();
   void start_prefetch(TimePoint now);
   bool start_one_prefetch(TimePoint now);
   Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
@@ -130,6 +140,8 @@ private:
   uint64_t told_transfer_ = 0, told_limit_ = 0;
   TimePoint no_prefetch_before_{};
   TimePoint next_slow_check_{};
+  std::optional<TimePoint> held_since_; // demand, for a connection to be free
+  double connect_s_ = 0; // until a new connection's first request is sent; 0: not seen
   unsigned prefetch_failures_ = 0; // in a row
   std::shared_ptr<const Error> gone_; // the object has changed
   std::minstd_rand random_;

@@ -16,7 +16,7 @@ namespace {
 // 200, 6 MiB at 60 and 300 (with a prototype): not one multiple of the
 // bandwidth-delay product, but each 90 to 110 ms more than the round trip, the
 // length of that link's queue.
-constexpr double kQueue_s = 0.080;
+constexpr double kQueue_s = 0.065;
 
 // While the wire is kept full each answer has stood in that queue first, and the
 // shortest of them is not the link's own round trip: taken for it, it would make
@@ -40,6 +40,14 @@ constexpr uint64_t kMinBytes = 512 << 10;
 constexpr uint64_t kTransfers = 8;
 constexpr uint64_t kMinTransfer = 64 << 10;
 constexpr uint64_t kMaxTransfer = 4 << 20;
+
+// An answer shorter than this says little of the rate; and of the last eight,
+// the second fastest counts: others came on connections that were only starting.
+constexpr uint64_t kMinAnswer = 128 << 10;
+constexpr size_t kBurstRank = 2;
+
+// A wire that had less to do than this much of what it holds was starved.
+constexpr double kFedShare = 0.75;
 
 constexpr size_t kRateRank = 3; // the third highest of eight
 constexpr Duration kTripPeriod = std::chrono::milliseconds(2500);
@@ -78,6 +86,15 @@ void Flow::round_trip(Duration latency, TimePoint now) {
   }
 }
 
+void Flow::answered(uint64_t bytes, Duration length) {
+  if (bytes >= kMinAnswer && length > Duration::zero())
+    bursts_.add(static_cast<double>(bytes) / to_seconds(length));
+}
+
+uint64_t Flow::bytes_worth_a_trip() const {
+  return static_cast<uint64_t>(bursts_.high(kBurstRank) * round_trip_s());
+}
+
 void Flow::look_at_trip(TimePoint now) {
   if (now < look_end_ || starting_)
     return;
@@ -89,6 +106,9 @@ void Flow::look_at_trip(TimePoint now) {
 
 void Flow::received(uint64_t bytes, TimePoint now) {
   look_at_trip(now);
+  asked_ -= std::min(asked_, bytes);
+  sample_least_ = std::min(sample_least_, asked_);
+  round_least_ = std::min(round_least_, asked_);
   sample_bytes_ += bytes;
   round_bytes_ += bytes;
   if (starting_)
@@ -99,10 +119,21 @@ void Flow::received(uint64_t bytes, TimePoint now) {
                       std::chrono::duration<double>(round_trip_s())));
   if (length < wanted)
     return;
-  // Only of a wire that had work all the time; in_flight() starts it anew.
-  rates_.add(static_cast<double>(sample_bytes_) / to_seconds(length));
+  double rate = static_cast<double>(sample_bytes_) / to_seconds(length);
+  if (!starved(sample_least_) || rate > bytes_per_second())
+    rates_.add(rate);
+  begin_sample(now);
+}
+
+void Flow::begin_sample(TimePoint now) {
   sample_start_ = now;
   sample_bytes_ = 0;
+  sample_least_ = asked_;
+}
+
+// Was the wire given too little to do for what came to tell anything of it?
+bool Flow::starved(uint64_t least_asked) const {
+  return static_cast<double>(least_asked) < kFedShare * bytes_per_second() * round_trip_s();
 }
 
 void Flow::look_for_end_of_start(TimePoint now) {
@@ -112,7 +143,7 @@ void Flow::look_for_end_of_start(TimePoint now) {
   if (rate > full_rate_ * kGrowth) {
     full_rate_ = rate;
     rounds_without_growth_ = 0;
-  } else if (round_target_ >= limit() / 2 && ++rounds_without_growth_ >= kRoundsWithoutGrowth) {
+  } else if (round_target_ >= limit() / 2 && !starved(round_least_) && ++rounds_without_growth_ >= kRoundsWithoutGrowth) {
     starting_ = false;
   }
   begin_round(now);
@@ -122,16 +153,16 @@ void Flow::begin_round(TimePoint now) {
   round_start_ = now;
   round_bytes_ = 0;
   round_target_ = std::max<uint64_t>(asked_, kMinBytes);
+  round_least_ = asked_;
 }
 
 void Flow::in_flight(uint64_t asked, TimePoint now) {
-  if (asked_ == 0 && asked > 0) {
-    sample_start_ = now;
-    sample_bytes_ = 0;
-    asked_ = asked;
+  bool idle = asked_ == 0;
+  asked_ = asked;
+  if (idle && asked > 0) {
+    begin_sample(now);
     begin_round(now);
   }
-  asked_ = asked;
 }
 
 double Flow::bytes_per_second() const { return rates_.high(kRateRank); }
@@ -146,11 +177,10 @@ uint64_t Flow::limit() const {
   double trip = round_trip_s();
   if (rate == 0 || trip == 0)
     return kStartBytes;
-  double bytes = rate * (looking_ ? trip * kLookShare : trip + kQueue_s);
   // A start that asked only for what a connection in slow start brings would
-  // measure nothing else.
-  if (starting_)
-    bytes *= 2;
+  // measure nothing else: then twice what is on the wire, as slow start does.
+  double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
+  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s));
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),

@@ -11,12 +11,13 @@
 //
 //   rate        bytes a second over all connections, a high one of late, not
 //               the highest: after a stall the kernel hands over in a moment
-//               what came in a second
+//               what came in a second.  Of a time when little was asked for, it
+//               counts only if it is higher: it says nothing of the link
 //   round trip  the shortest time of late from request to first byte
 //
 // limit() is what the rate brings in a round trip and a little more, which may
-// stand in the bottleneck's queue; twice that, and at least kStartBytes, until
-// the rate has stopped growing.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
+// stand in the bottleneck's queue; in two round trips, and at least kStartBytes,
+// until the rate has stopped growing.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
 // rate, which allows more in flight.
 //
 // Pure: the time is passed in.  Threads: none (the engine's).  Units: bytes,
@@ -40,6 +41,9 @@ public:
   // trip, what the server took to think, and what stood in queues.
   void round_trip(Duration latency, TimePoint now);
 
+  // An answer's body of BYTES came in LENGTH, after its first byte.
+  void answered(uint64_t bytes, Duration length);
+
   // BYTES have come.
   void received(uint64_t bytes, TimePoint now);
 
@@ -50,6 +54,10 @@ public:
   uint64_t limit() const;
   // What a transfer of a long sequential run should bring.
   uint64_t transfer_bytes() const;
+
+  // What the link brings in a round trip, as far as single answers show: a request
+  // may ask for that much more than is needed and hardly last longer.
+  uint64_t bytes_worth_a_trip() const;
 
   double bytes_per_second() const;
   double round_trip_s() const;
@@ -73,15 +81,19 @@ private:
   void look_for_end_of_start(TimePoint now);
   void look_at_trip(TimePoint now);
   void begin_round(TimePoint now);
+  void begin_sample(TimePoint now);
+  bool starved(uint64_t least_asked) const;
 
   uint32_t block_size_;
   unsigned connections_;
   Samples rates_;
+  Samples bursts_;      // of single answers, also when the wire was idle between
   Samples trips_;       // each the lowest of a period
   double period_trip_ = 0; // the lowest of this one; 0: none yet
   TimePoint period_start_{};
   TimePoint sample_start_{};
   uint64_t sample_bytes_ = 0;
+  uint64_t sample_least_ = 0; // asked, during it
   uint64_t asked_ = 0;
   bool looking_ = false; // at the trip with an empty queue, or did
   TimePoint look_end_{};
@@ -91,6 +103,7 @@ private:
   TimePoint round_start_{};
   uint64_t round_bytes_ = 0;
   uint64_t round_target_ = 0;
+  uint64_t round_least_ = 0;
 };
 
 } // namespace httpcache

@@ -72,6 +72,8 @@ public:
   // From now on RECEIVER hears of attempt ID.
   void hand_over(AttemptId id, HttpReceiver &receiver);
   size_t active() const { return active_.size(); }
+  // Made or being made; those that no attempt uses are free to be used again.
+  size_t connections() const { return sockets_.open(); }
 
   // As HttpSockets says.
   std::optional<Duration> handshake_trip() const { return sockets_.handshake_trip(); }

@@ -29,6 +29,8 @@ public:
   // The number of the socket FD; none when it is closed.
   std::optional<unsigned> number_of(int fd) const;
 
+  size_t open() const { return numbers_.size(); }
+
   // The round trip that TCP measured when it made a connection that is open
   // now; none while there is none, or over a Unix socket.
   std::optional<Duration> handshake_trip() const;

@@ -33,6 +33,17 @@ constexpr size_t kClaims = 256;
 // NBD_CMD_CACHE requests that may wait; more are dropped, as is allowed.
 constexpr size_t kMaxHints = 64;
 
+// A client that reads more than the probe and its scouts brought does not only
+// look at the header: it is likely to read the image, from the front, once it has
+// read some tables, a round trip or two for each.  The connections that it will
+// want then are made meanwhile, by prefetch of so much from the front at each of
+// the first misses.
+constexpr uint64_t kPreparation = 2 << 20;
+constexpr unsigned kPreparations = 3;
+
+// More of what is fetched beyond a miss, once it is read from.
+constexpr uint64_t kFollowUp = 512 << 10;
+
 // Before the link is measured; as in flow.h.
 constexpr uint64_t kFirstTransfer = 512 << 10;
 
@@ -129,6 +140,10 @@ Image::Image(const Config &config, Opened &&opened)
       fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections, *stats_),
       readahead_(geometry_,
                  bounds_for(config, cache_.ahead_limit(), kFirstTransfer)) {
+  if (opened.found.arrivals.size() > 1) { // with scouts: the way is long
+    preparations_ = kPreparations;
+    prepared_ = {opened.found.arrivals.size()};
+  }
   for (const auto &arrival : opened.found.arrivals) {
     Block *block = nullptr;
     uint64_t at = arrival->asked().first - config_.offset;
@@ -203,7 +218,7 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
   log(LogArea::Cache, "read {}+{} blocks {}+{} hit={} joined={} missed={}", offset, buffer.size(),
       run.first.value, mine.size(), hit, joined, missed);
   if (first)
-    plan(offset, buffer.size(), missed + joined > 0);
+    plan(offset, buffer.size(), missed > 0, missed + joined > 0);
 
   for (; pins.first < mine.size(); pins.drop_first()) {
     Block &block = *mine[pins.first].block;
@@ -218,11 +233,14 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
 }
 
 // Tells the planner of a read, and the fetcher if something came of it.
-void Image::plan(uint64_t offset, uint64_t count, bool waited) {
+void Image::plan(uint64_t offset, uint64_t count, bool missed, bool waited) {
   bool wanted;
   {
     MutexLock lock(plan_mu_);
     wanted = readahead_.observe(offset, count, waited);
+    wanted |= follow_up(geometry_.run_of(offset, count));
+    if (missed && preparations_ > 0)
+      wanted |= prepare();
   }
   if (wanted)
     fetcher_.poke();
@@ -271,6 +289,47 @@ size_t Image::next_prefetch(std::span<Block *> out) {
     current_run_ = {};
     return 0;
   }
+}
+
+// Has some more of the export's front fetched.
+bool Image::prepare() {
+  --preparations_;
+  uint64_t blocks = kPreparation / geometry_.block_size();
+  if (blocks == 0 || prepared_.value >= geometry_.block_count() || hints_.size() >= kMaxHints)
+    return false;
+  BlockRun run{prepared_, std::min(blocks, geometry_.block_count() - prepared_.value)};
+  prepared_ = run.end();
+  hints_.push_back(run);
+  return true;
+}
+
+// The reader has come to what was fetched beyond a miss: go on behind it.
+bool Image::follow_up(const BlockRun &read) {
+  std::optional<BlockIndex> end = locality_.read(read);
+  if (!end || end->value >= geometry_.block_count() || hints_.size() >= kMaxHints)
+    return false;
+  uint64_t blocks = std::max<uint64_t>(1, kFollowUp / geometry_.block_size());
+  BlockRun run{*end, std::min(blocks, geometry_.block_count() - end->value)};
+  if (cache_.count_leading(run, true) == run.count)
+    return false;
+  hints_.push_back(run);
+  locality_.extended(run);
+  return true;
+}
+
+size_t Image::next_beyond(BlockIndex after, std::span<Block *> out) {
+  BlockRun run{after + 1, std::min<uint64_t>(out.size(), geometry_.block_count() - after.value - 1)};
+  {
+    MutexLock lock(plan_mu_);
+    if (run.count == 0 || readahead_.bounds().max_window == 0 || !locality_.worthwhile())
+      return 0;
+  }
+  run.count = cache_.claim_ahead(run, out, false);
+  if (run.count > 0) {
+    MutexLock lock(plan_mu_);
+    locality_.extended(run);
+  }
+  return run.count;
 }
 
 // Claims the first absent stretch of RUN and takes off what is done with.

@@ -56,6 +56,7 @@
 #include "fetcher.h"
 #include "geometry.h"
 #include "http_engine.h"
+#include "locality.h"
 #include "mutex.h"
 #include "object.h"
 #include "probe.h"
@@ -97,9 +98,12 @@ private:
 
   Result<void> read_some(BlockRun &run, std::span<char> buffer, uint64_t offset,
                          bool first, CancelCheck &cancel);
-  void plan(uint64_t offset, uint64_t count, bool waited) EXCLUDES(plan_mu_);
+  void plan(uint64_t offset, uint64_t count, bool missed, bool waited) EXCLUDES(plan_mu_);
 
   size_t next_prefetch(std::span<Block *> out) override EXCLUDES(plan_mu_);
+  size_t next_beyond(BlockIndex after, std::span<Block *> out) override EXCLUDES(plan_mu_);
+  bool prepare() REQUIRES(plan_mu_);
+  bool follow_up(const BlockRun &read) REQUIRES(plan_mu_);
   size_t claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread, bool &no_room);
   void link_changed(uint64_t transfer_bytes) override EXCLUDES(plan_mu_);
 
@@ -114,7 +118,10 @@ private:
 
   Mutex plan_mu_;
   Readahead readahead_ GUARDED_BY(plan_mu_);
-  std::deque<BlockRun> hints_ GUARDED_BY(plan_mu_); // by prefetch()
+  Locality locality_ GUARDED_BY(plan_mu_);
+  std::deque<BlockRun> hints_ GUARDED_BY(plan_mu_); // by prefetch() and this class
+  BlockIndex prepared_ GUARDED_BY(plan_mu_);         // prepare() goes on from here,
+  unsigned preparations_ GUARDED_BY(plan_mu_) = 0;   // so many times
 
   // The engine's thread: what is left of the run that next_prefetch() is at.
   std::optional<Readahead::Plan> current_plan_;

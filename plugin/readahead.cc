@@ -37,7 +37,7 @@ constexpr uint64_t kMinFirstWindow = 512 << 10;
 // has to wait may go to a multiple of it, up to a limit, at once: on a long way
 // each doubling would cost a round trip.
 constexpr uint64_t kLeap = 4;
-constexpr uint64_t kMaxLeap = 8 << 20;
+constexpr uint64_t kMaxLeap = 32 << 20;
 
 // A stream that has read this much keeps others' windows out of its region;
 // less may have been a jump that the other stream will pass over.

@@ -195,3 +195,35 @@ TEST_CASE("the round trip is the shortest of late", "[flow]") {
   }
   CHECK(flow.round_trip_s() == Approx(0.120));
 }
+
+TEST_CASE("a time when little was asked for says nothing of the link", "[flow]") {
+  Link link(200 * kMbit, 0.120, 16);
+  link.run(10);
+  double rate = link.flow.bytes_per_second();
+  CHECK(rate == Approx(200 * kMbit).epsilon(0.1));
+  // Readers held up by one block: nothing new is asked for, and the last of what
+  // was comes in drops.
+  TimePoint at = TimePoint{} + std::chrono::hours(2);
+  link.flow.in_flight(256 << 10, at);
+  for (int i = 0; i < 16; ++i) {
+    at += std::chrono::milliseconds(130);
+    link.flow.received(16 << 10, at);
+  }
+  CHECK(link.flow.bytes_per_second() == rate);
+}
+
+TEST_CASE("what is worth a round trip follows single answers", "[flow]") {
+  Flow flow(256 << 10, 16);
+  CHECK(flow.bytes_worth_a_trip() == 0);
+  TimePoint at = TimePoint{} + std::chrono::hours(1);
+  flow.round_trip(std::chrono::milliseconds(40), at);
+  // 25 MB/s, read one at a time with pauses between.
+  for (int i = 0; i < 8; ++i)
+    flow.answered(250'000, std::chrono::milliseconds(10));
+  CHECK(flow.bytes_worth_a_trip() == Approx(1e6).epsilon(0.01));
+  // One that came out of the kernel's buffer in no time does not count, nor do
+  // short ones.
+  flow.answered(250'000, std::chrono::microseconds(10));
+  flow.answered(1000, std::chrono::microseconds(1));
+  CHECK(flow.bytes_worth_a_trip() == Approx(1e6).epsilon(0.01));
+}
