@@ -25,7 +25,7 @@ class Shape:
     rtt: float          # ms
     rate: float         # Mbit/s
     loss: float = 0     # per cent
-    queue_ms: float = 20
+    queue_ms: float = 100
 
     def __str__(self):
         if not self.rate:
