@@ -46,6 +46,12 @@ constexpr uint64_t kMaxTransfer = 4 << 20;
 constexpr uint64_t kMinAnswer = 128 << 10;
 constexpr size_t kBurstRank = 2;
 
+// Answers that stood in the queue for less than the first share of kQueue_s leave
+// room for more to be asked for, those for more than the second do not.
+constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
+constexpr double kGainStep = 1.1; // a sample
+constexpr double kMaxGain = 4;
+
 // A wire that had less to do than this much of what it holds was starved.
 constexpr double kFedShare = 0.75;
 
@@ -78,6 +84,8 @@ void Flow::round_trip(Duration latency, TimePoint now) {
   if (latency <= Duration::zero())
     return;
   double trip = to_seconds(latency);
+  sample_trips_ += trip;
+  ++sample_answers_;
   period_trip_ = period_trip_ == 0 ? trip : std::min(period_trip_, trip);
   if (trips_.lowest() == 0 || now - period_start_ >= kTripPeriod) {
     trips_.add(period_trip_);
@@ -122,6 +130,8 @@ void Flow::received(uint64_t bytes, TimePoint now) {
   double rate = static_cast<double>(sample_bytes_) / to_seconds(length);
   if (!starved(sample_least_) || rate > bytes_per_second())
     rates_.add(rate);
+  if (!starting_ && !starved(sample_least_))
+    adapt_gain();
   begin_sample(now);
 }
 
@@ -129,6 +139,18 @@ void Flow::begin_sample(TimePoint now) {
   sample_start_ = now;
   sample_bytes_ = 0;
   sample_least_ = asked_;
+  sample_trips_ = 0;
+  sample_answers_ = 0;
+}
+
+void Flow::adapt_gain() {
+  if (sample_answers_ == 0)
+    return;
+  double queued_s = sample_trips_ / sample_answers_ - round_trip_s();
+  if (queued_s < kShortQueue * kQueue_s)
+    gain_ = std::min(gain_ * kGainStep, kMaxGain);
+  else if (queued_s > kLongQueue * kQueue_s)
+    gain_ = std::max(gain_ / kGainStep, 1.0);
 }
 
 // Was the wire given too little to do for what came to tell anything of it?
@@ -180,7 +202,7 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s));
+  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s)) * (looking_ ? 1 : gain_);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),

@@ -17,7 +17,10 @@
 //
 // limit() is what the rate brings in a round trip and a little more, which may
 // stand in the bottleneck's queue; in two round trips, and at least kStartBytes,
-// until the rate has stopped growing.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
+// until the rate has stopped growing.  And more, step by step, while answers do not
+// stand in a queue: then it is not the bottleneck but the connections that bring no
+// more (packets get lost at random, and each sends what little it dares), and
+// asking for less would only make the rate less still, and so on.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
 // rate, which allows more in flight.
 //
 // Pure: the time is passed in.  Threads: none (the engine's).  Units: bytes,
@@ -82,6 +85,7 @@ private:
   void look_at_trip(TimePoint now);
   void begin_round(TimePoint now);
   void begin_sample(TimePoint now);
+  void adapt_gain();
   bool starved(uint64_t least_asked) const;
 
   uint32_t block_size_;
@@ -94,6 +98,9 @@ private:
   TimePoint sample_start_{};
   uint64_t sample_bytes_ = 0;
   uint64_t sample_least_ = 0; // asked, during it
+  double sample_trips_ = 0;   // sum
+  unsigned sample_answers_ = 0;
+  double gain_ = 1; // of limit()
   uint64_t asked_ = 0;
   bool looking_ = false; // at the trip with an empty queue, or did
   TimePoint look_end_{};

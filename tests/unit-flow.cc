@@ -118,6 +118,7 @@ TEST_CASE("the wire is kept full on any link, without flooding it", "[flow]") {
     for (double trip_ms : {0.1, 1.0, 10.0, 40.0, 120.0, 300.0}) {
       CAPTURE(mbit, trip_ms);
       Link link(mbit * kMbit, trip_ms / 1e3, 16);
+      link.count_queue();
       link.run(20);
       link.utilisation();
       link.run(10);
@@ -226,4 +227,41 @@ TEST_CASE("what is worth a round trip follows single answers", "[flow]") {
   flow.answered(250'000, std::chrono::microseconds(10));
   flow.answered(1000, std::chrono::microseconds(1));
   CHECK(flow.bytes_worth_a_trip() == Approx(1e6).epsilon(0.01));
+}
+
+TEST_CASE("connections that each bring little are all used", "[flow]") {
+  // 0.05 % of the packets are lost, and no connection gets beyond 2.5 MB/s for it.
+  constexpr double kEach = 2.5e6, kStep_s = 0.005, kTrip_s = 0.060;
+  constexpr size_t kConnections = 14;
+  struct Transfer {
+    double answered_s;
+    uint64_t left;
+  };
+  Flow flow(256 << 10, 16);
+  std::deque<Transfer> transfers;
+  uint64_t in_flight = 0, came = 0;
+  for (double s = 0; s < 60; s += kStep_s) {
+    TimePoint at = TimePoint{} + std::chrono::hours(1) +
+                   std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
+    while (in_flight + flow.transfer_bytes() <= flow.limit() && transfers.size() < kConnections) {
+      transfers.push_back({s + kTrip_s, flow.transfer_bytes()});
+      in_flight += flow.transfer_bytes();
+      flow.in_flight(in_flight, at);
+    }
+    for (Transfer &t : transfers) {
+      if (s < t.answered_s)
+        continue;
+      uint64_t n = std::min<uint64_t>(t.left, static_cast<uint64_t>(kEach * kStep_s));
+      t.left -= n;
+      in_flight -= n;
+      flow.received(n, at);
+      came += s < 30 ? 0 : n;
+      if (t.left == 0)
+        flow.round_trip(std::chrono::milliseconds(60), at);
+    }
+    std::erase_if(transfers, [](const Transfer &t) { return t.left == 0; });
+    flow.in_flight(in_flight, at);
+  }
+  // Of each transfer's time a round trip is spent on the request.
+  CHECK(static_cast<double>(came) / 30 > 0.6 * kConnections * kEach);
 }
