@@ -82,6 +82,7 @@ bench | rclone              | rclone               | rclone
 bench | fusermount3         | fuse3                | fuse3
 bench | gnuplot             | gnuplot-nox          | gnuplot-minimal
 bench | do:qemu_has_curl    | qemu-block-extra     | qemu-block-curl
+bench | lib:benchmark >= 1.5 | libbenchmark-dev    | google-benchmark-devel
 valgrind | valgrind         | valgrind             | valgrind
 sanitizers | do:links_with_sanitizers | g++        | libasan libubsan libtsan
 clang | clang++             | clang                | clang
