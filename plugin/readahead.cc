@@ -51,10 +51,6 @@ constexpr uint64_t kIdleReads = 256;
 // has clearly stopped: it had so many turns, and each other stream as many.
 constexpr uint64_t kTurns = 2;
 
-// How many neighbours in by_pos_ are looked at on each side for a read's
-// stream: random reads between may hide it.
-constexpr size_t kNeighbours = 8;
-
 } // namespace
 
 Readahead::Readahead(const Geometry &geometry, const Bounds &bounds)
@@ -62,10 +58,18 @@ Readahead::Readahead(const Geometry &geometry, const Bounds &bounds)
   streams_.reserve(kMaxStreams);
   by_pos_.reserve(kMaxStreams);
   by_start_.reserve(kMaxStreams);
+  idle_.reserve(kMaxStreams);
 }
 
 uint64_t Readahead::reach(uint64_t count) {
   return std::clamp(count * kReordered, kMinReach, kMaxReach);
+}
+
+std::vector<uint64_t> Readahead::positions() const {
+  std::vector<uint64_t> all;
+  for (const Place &place : by_pos_)
+    all.push_back(place.key);
+  return all;
 }
 
 uint64_t Readahead::round_up(uint64_t offset) const {
@@ -78,71 +82,102 @@ bool Readahead::observe(uint64_t offset, uint64_t count, bool waited) {
   if (bounds_.max_window == 0)
     return false;
   ++reads_;
-  Id id = find(offset, count);
-  if (id == kNone)
+  size_t place = find(offset, count);
+  Id id;
+  if (place == kNoPlace) {
     id = create(offset, count);
-  else
-    advance(id, offset, count, waited);
+  } else {
+    id = by_pos_[place].id;
+    advance(place, offset, count, waited);
+  }
   note_use(id);
   make_ready(id);
   retire_idle();
   return ready_count_ > 0;
 }
 
-// The stream that a read at OFFSET belongs to, or kNone.
-Readahead::Id Readahead::find(uint64_t offset, uint64_t count) const {
-  uint64_t near = reach(count);
-  auto after = std::upper_bound(
-      by_pos_.begin(), by_pos_.end(), offset,
-      [&](uint64_t o, Id id) { return o < streams_[id].pos; });
-  Id best = kNone;
-  uint64_t best_distance = UINT64_MAX;
-  auto consider = [&](Id id) {
-    const Stream &s = streams_[id];
-    uint64_t distance = offset >= s.pos ? offset - s.pos : s.pos - offset;
-    if (distance <= near && distance < best_distance) {
-      best = id;
-      best_distance = distance;
-    }
-  };
-  auto below = after;
-  for (size_t i = 0; i < kNeighbours && below != by_pos_.begin(); ++i)
-    consider(*--below);
-  for (size_t i = 0; i < kNeighbours && after != by_pos_.end(); ++i)
-    consider(*after++);
+// How many of ORDER come before KEY.  Written so that the compiler needs no
+// branch: half of them would be guessed wrong, which costs more than the rest.
+size_t Readahead::count_below(const std::vector<Place> &order, uint64_t key) {
+  size_t below = 0, rest = order.size();
+  while (rest > 0) {
+    size_t half = (rest + 1) / 2;
+    below += order[below + half - 1].key < key ? half : 0;
+    rest -= half;
+  }
+  return below;
+}
+
+size_t Readahead::place_in(const std::vector<Place> &order, uint64_t key, Id id) {
+  size_t place = count_below(order, key);
+  while (order[place].id != id)
+    ++place;
+  return place;
+}
+
+// Gives the entry at PLACE another key, and moves it there, behind its equals.
+void Readahead::rekey(std::vector<Place> &order, size_t place, uint64_t key) {
+  Place entry{key, order[place].id};
+  size_t to = count_below(order, key + 1);
+  auto at = [&](size_t i) { return order.begin() + static_cast<ptrdiff_t>(i); };
+  if (to > place)
+    std::move(at(place + 1), at(to--), at(place));
+  else
+    std::move_backward(at(to), at(place), at(place + 1));
+  order[to] = entry;
+}
+
+// Where in by_pos_ the stream stands that a read at OFFSET belongs to: the
+// nearest one, so no more than the neighbour on each side need be looked at.
+size_t Readahead::find(uint64_t offset, uint64_t count) const {
+  size_t after = count_below(by_pos_, offset + 1);
+  size_t best = kNoPlace;
+  uint64_t best_distance = reach(count) + 1;
+  if (after > 0 && offset - by_pos_[after - 1].key < best_distance) {
+    best = after - 1;
+    best_distance = offset - by_pos_[best].key;
+  }
+  if (after < by_pos_.size() && by_pos_[after].key - offset < best_distance)
+    best = after;
   return best;
 }
 
 Readahead::Id Readahead::create(uint64_t offset, uint64_t count) {
   Id id;
+  size_t place;
   if (streams_.size() < kMaxStreams) {
     id = static_cast<Id>(streams_.size());
     streams_.emplace_back();
+    place = by_pos_.size();
+    by_pos_.push_back({UINT64_MAX, id});
   } else {
     id = oldest_;
     abandon(id);
     unlink_use(id);
-    by_pos_.erase(std::find(by_pos_.begin(), by_pos_.end(), id));
-    if (streams_[id].landed)
-      by_start_.erase(std::find(by_start_.begin(), by_start_.end(), id));
+    place = place_in(by_pos_, streams_[id].pos, id);
+    if (streams_[id].landed) {
+      size_t start = place_in(by_start_, streams_[id].start, id);
+      by_start_.erase(by_start_.begin() + static_cast<ptrdiff_t>(start));
+      ++starts_version_;
+    }
   }
   Stream &s = streams_[id];
   uint32_t generation = s.generation + 1;
-  bool ready = s.ready; // may still stand in the ring
+  bool ready = s.ready; // may still stand in the ring,
+  bool queued = s.queued; // and in idle_
   s = Stream{};
   s.generation = generation;
   s.ready = ready;
+  s.queued = queued;
   s.start = offset;
   s.pos = s.ahead = offset + count;
   s.span = s.covered = count;
-  auto at = std::upper_bound(
-      by_pos_.begin(), by_pos_.end(), s.pos,
-      [&](uint64_t pos, Id other) { return pos < streams_[other].pos; });
-  by_pos_.insert(at, id);
+  rekey(by_pos_, place, s.pos);
   return id;
 }
 
-void Readahead::advance(Id id, uint64_t offset, uint64_t count, bool waited) {
+void Readahead::advance(size_t place, uint64_t offset, uint64_t count, bool waited) {
+  Id id = by_pos_[place].id;
   Stream &s = streams_[id];
   uint64_t end = offset + count;
   if (offset < s.start && !s.landed) {
@@ -153,7 +188,7 @@ void Readahead::advance(Id id, uint64_t offset, uint64_t count, bool waited) {
   if (end > s.pos) {
     s.span += end - s.pos;
     ++s.advances;
-    move_pos(id, end);
+    move_pos(place, end);
   }
   s.covered = std::min(s.covered, s.span);
   if (s.span > kSpanMemory) {
@@ -166,10 +201,9 @@ void Readahead::advance(Id id, uint64_t offset, uint64_t count, bool waited) {
   }
   if (!s.landed && s.pos - s.start >= kLanded) {
     s.landed = true;
-    auto at = std::upper_bound(
-        by_start_.begin(), by_start_.end(), s.start,
-        [&](uint64_t start, Id other) { return start < streams_[other].start; });
-    by_start_.insert(at, id);
+    by_start_.push_back({UINT64_MAX, id});
+    rekey(by_start_, by_start_.size() - 1, s.start);
+    ++starts_version_;
   }
   if (s.window == 0) {
     s.window = std::max(kMinFirstWindow, count * kFirstWindowReads);
@@ -182,44 +216,42 @@ void Readahead::advance(Id id, uint64_t offset, uint64_t count, bool waited) {
 }
 
 // Keeps by_pos_ in order; a stream seldom overtakes another, so few steps.
-void Readahead::move_pos(Id id, uint64_t pos) {
+void Readahead::move_pos(size_t place, uint64_t pos) {
+  Id id = by_pos_[place].id;
+  // The read itself brings its last block whole.
+  set_ends(id, pos, std::max(streams_[id].ahead, round_up(pos)));
+  for (; place + 1 < by_pos_.size() && by_pos_[place + 1].key < pos; ++place)
+    by_pos_[place] = by_pos_[place + 1];
+  by_pos_[place] = {pos, id};
+}
+
+void Readahead::set_ends(Id id, uint64_t pos, uint64_t ahead) {
   Stream &s = streams_[id];
-  auto from = std::lower_bound(
-      by_pos_.begin(), by_pos_.end(), s.pos,
-      [&](Id other, uint64_t p) { return streams_[other].pos < p; });
-  while (*from != id)
-    ++from;
   if (s.ahead > s.pos) {
     outstanding_ -= s.ahead - s.pos;
     --windows_;
   }
   s.pos = pos;
-  // The read itself brings its last block whole.
-  s.ahead = std::max(s.ahead, round_up(pos));
-  if (s.ahead > s.pos) {
-    outstanding_ += s.ahead - s.pos;
-    ++windows_;
-  }
-  for (auto next = from + 1; next != by_pos_.end() && streams_[*next].pos < pos; ++from, ++next)
-    std::swap(*from, *next);
-}
-
-void Readahead::set_ahead(Stream &s, uint64_t ahead) {
-  if (s.ahead > s.pos) {
-    outstanding_ -= s.ahead - s.pos;
-    --windows_;
-  }
   s.ahead = ahead;
   if (s.ahead > s.pos) {
     outstanding_ += s.ahead - s.pos;
     ++windows_;
+    if (!s.queued) {
+      s.queued = true;
+      queue_idle(id);
+    }
   }
+}
+
+void Readahead::queue_idle(Id id) {
+  idle_.push_back({streams_[id].last_use, id});
+  std::push_heap(idle_.begin(), idle_.end());
 }
 
 // The stream keeps its place but loses its window.
 void Readahead::abandon(Id id) {
   Stream &s = streams_[id];
-  set_ahead(s, s.pos);
+  set_ends(id, s.pos, s.pos);
   s.window = 0;
 }
 
@@ -250,24 +282,28 @@ void Readahead::unlink_use(Id id) {
 // Where S's window may reach at most: the next region that another has read.
 // One that begins just where S is counts too: S may have ended there.  If it
 // goes on, its next read carries it past that border.
-uint64_t Readahead::end_of_window(const Stream &s) const {
-  auto other = std::lower_bound(
-      by_start_.begin(), by_start_.end(), s.pos,
-      [&](Id id, uint64_t pos) { return streams_[id].start < pos; });
-  return other == by_start_.end() ? geometry_.export_size()
-                                  : streams_[*other].start;
+uint64_t Readahead::end_of_window(Stream &s) const {
+  // A border stays one until S has passed it, or another comes or goes.
+  if (s.border_version != starts_version_ || s.border < s.pos) {
+    size_t other = count_below(by_start_, s.pos);
+    s.border = other == by_start_.size() ? geometry_.export_size() : by_start_[other].key;
+    s.border_version = starts_version_;
+  }
+  return s.border;
 }
 
 // Bytes that S should ask for now: nothing, or enough for a transfer.
-uint64_t Readahead::room_of(const Stream &s) const {
+uint64_t Readahead::room_of(Stream &s) const {
   if (s.window == 0)
     return 0;
   uint64_t share = std::max<uint64_t>(bounds_.budget / std::max(1u, windows_),
                                       geometry_.block_size());
   uint64_t window = std::max<uint64_t>(std::min(s.window, share), geometry_.block_size());
   uint64_t unread = s.ahead - s.pos;
+  if (unread >= window)
+    return 0;
   uint64_t end = end_of_window(s);
-  if (s.ahead >= end || unread >= window)
+  if (s.ahead >= end)
     return 0;
   uint64_t room = std::min(window - unread, end - s.ahead);
   bool to_the_end = s.ahead + room == end;
@@ -292,19 +328,33 @@ void Readahead::retire_idle() {
     abandon(hand_);
 }
 
-// Takes the window of the stream that has been idle longest.
-bool Readahead::reclaim() {
-  uint64_t idle = kTurns * (kReordered + windows_);
-  for (Id id = oldest_; id != kNone; id = streams_[id].newer) {
-    Stream &s = streams_[id];
-    if (reads_ - s.last_use < idle)
-      return false;
-    if (s.ahead > s.pos) {
-      abandon(id);
+// Is the stream that has been idle longest, of those with bytes ahead, so for
+// long enough?  It is at the top of idle_ then.  What idle_ says of a stream may
+// be out of date, but only in that it was used later: so each read costs at most
+// one turn of the loop, sometime.
+bool Readahead::find_idle() {
+  uint64_t enough = kTurns * (kReordered + windows_);
+  while (!idle_.empty() && reads_ - idle_.front().last_use >= enough) {
+    Idle oldest = idle_.front();
+    Stream &s = streams_[oldest.id];
+    if (s.ahead > s.pos && s.last_use == oldest.last_use)
       return true;
-    }
+    std::pop_heap(idle_.begin(), idle_.end());
+    idle_.pop_back();
+    s.queued = s.ahead > s.pos;
+    if (s.queued)
+      queue_idle(oldest.id);
   }
   return false;
+}
+
+// Takes the window of the stream that has been idle longest.  It stays in idle_,
+// to be taken out there when it is next looked at.
+bool Readahead::reclaim() {
+  if (!find_idle())
+    return false;
+  abandon(idle_.front().id);
+  return true;
 }
 
 std::optional<Readahead::Plan> Readahead::next() {
@@ -330,7 +380,7 @@ std::optional<Readahead::Plan> Readahead::next() {
     if (count > 1 && round_up(s.ahead + bytes) != s.ahead + bytes)
       --count;
     Plan plan{{first, count}, id, s.generation};
-    set_ahead(s, geometry_.start_of(first) + geometry_.bytes_of(plan.run));
+    set_ends(id, s.pos, geometry_.start_of(first) + geometry_.bytes_of(plan.run));
     make_ready(id);
     return plan;
   }
@@ -346,7 +396,7 @@ void Readahead::give_back(const Plan &plan, uint64_t blocks) {
   // Only the newest plan can be given back; behind an older one it would leave
   // a hole, which the reader will then fetch by demand.
   if (s.ahead == std::min(geometry_.start_of(plan.run.end()), geometry_.export_size()))
-    set_ahead(s, std::max(from, s.pos));
+    set_ends(plan.stream, s.pos, std::max(from, s.pos));
 }
 
 } // namespace httpcache

@@ -34,7 +34,8 @@
 // side by side (nbdcopy: 128 MiB each), and what lies behind the border has
 // been read already or is being read.
 //
-// Costs: observe() and next() are O(log streams), whatever the export's size.
+// Costs: observe() and next() are O(log streams), whatever the export's size; a
+// new stream also moves some KiB of a sorted list.
 // Threads: none; Image calls it under a lock of its own.  Units: bytes, as
 // offsets into the export.  Errors: none.
 #ifndef HTTPCACHE_READAHEAD_H
@@ -83,6 +84,7 @@ public:
 
   // For tests and traces.
   size_t streams() const { return by_pos_.size(); }
+  std::vector<uint64_t> positions() const; // ascending: where each goes on
   uint64_t outstanding() const { return outstanding_; }
 
 private:
@@ -98,35 +100,59 @@ private:
     uint64_t span = 0;      // bytes passed over, halved now and then,
     uint64_t covered = 0;   // and how many of them were read
     uint64_t last_use = 0;  // value of reads_
+    uint64_t border = 0;    // end_of_window() as of
+    uint64_t border_version = 0;
     uint32_t advances = 0;  // reads that moved pos
     uint32_t generation = 0;
     bool ready = false;  // in ready_
+    bool queued = false; // in idle_
     bool landed = false; // in by_start_: others' windows end at start
     Id older = kNone, newer = kNone; // by last use
   };
 
-  Id find(uint64_t offset, uint64_t count) const;
+  struct Idle {
+    uint64_t last_use;
+    Id id;
+    bool operator<(const Idle &other) const { return last_use > other.last_use; } // heap: oldest on top
+  };
+
+  // Of a list in ascending order of KEY, which is a copy of the stream's: a search
+  // would otherwise fetch ten streams from far apart.
+  struct Place {
+    uint64_t key;
+    Id id;
+  };
+  static constexpr size_t kNoPlace = SIZE_MAX;
+  static size_t count_below(const std::vector<Place> &order, uint64_t key);
+  static size_t place_in(const std::vector<Place> &order, uint64_t key, Id id);
+  static void rekey(std::vector<Place> &order, size_t place, uint64_t key);
+
+  size_t find(uint64_t offset, uint64_t count) const;
   Id create(uint64_t offset, uint64_t count);
-  void advance(Id id, uint64_t offset, uint64_t count, bool waited);
-  void move_pos(Id id, uint64_t pos);
-  void set_ahead(Stream &stream, uint64_t ahead);
+  void advance(size_t place, uint64_t offset, uint64_t count, bool waited);
+  void move_pos(size_t place, uint64_t pos);
+  void set_ends(Id id, uint64_t pos, uint64_t ahead);
+  void queue_idle(Id id);
   void abandon(Id id);
   void note_use(Id id);
   void unlink_use(Id id);
-  uint64_t room_of(const Stream &stream) const;
-  uint64_t end_of_window(const Stream &stream) const;
+  uint64_t room_of(Stream &stream) const;
+  uint64_t end_of_window(Stream &stream) const;
   uint64_t round_up(uint64_t offset) const;
   void make_ready(Id id);
   void retire_idle();
+  bool find_idle();
   bool reclaim();
 
   const Geometry geometry_;
   Bounds bounds_;
   std::vector<Stream> streams_;
-  std::vector<Id> by_pos_;   // ascending pos
-  std::vector<Id> by_start_; // ascending start; streams that have read a lot
+  std::vector<Place> by_pos_;   // by pos
+  std::vector<Place> by_start_; // by start; streams that have read a lot
+  uint64_t starts_version_ = 1; // of by_start_
   std::vector<Id> ready_;    // a ring of those with room, first come first served
   size_t ready_first_ = 0, ready_count_ = 0;
+  std::vector<Idle> idle_; // a heap: those with ahead > pos, and some that had
   Id oldest_ = kNone, newest_ = kNone;
   Id hand_ = 0; // of retire_idle()
   uint64_t reads_ = 0;

@@ -792,6 +792,49 @@ TEST_CASE("a thousand streams are a thousand streams", "[readahead]") {
   CHECK(desk.planner.outstanding() <= kBounds.budget + 1000 * kBlock);
 }
 
+TEST_CASE("a read belongs to the nearest stream, whatever others there are", "[readahead]") {
+  // Against the rule, as one would write it down; more streams than are kept.
+  constexpr uint64_t kSize = 40 * kGiB, kRead = 64 * kKiB;
+  Desk desk(kSize);
+  struct Known {
+    uint64_t pos, last_use;
+  };
+  std::vector<Known> known;
+  std::mt19937_64 random(5);
+  for (uint64_t i = 1; i <= 20'000; ++i) {
+    bool near = random() % 2 == 0 && !known.empty();
+    uint64_t offset = near ? known[random() % known.size()].pos - random() % kRead
+                           : random() % (kSize - kRead);
+    offset = std::min(offset, kSize - kRead);
+    Known *best = nullptr;
+    auto distance = [&](const Known &k) {
+      return k.pos > offset ? k.pos - offset : offset - k.pos;
+    };
+    for (Known &k : known)
+      if (distance(k) <= Readahead::reach(kRead) &&
+          (best == nullptr || distance(k) < distance(*best)))
+        best = &k;
+    if (best == nullptr && known.size() < 1024)
+      best = &known.emplace_back(Known{0, 0});
+    else if (best == nullptr) {
+      best = &*std::min_element(known.begin(), known.end(), [](const Known &a, const Known &b) {
+        return a.last_use < b.last_use;
+      });
+      best->pos = 0;
+    }
+    best->pos = std::max(best->pos, offset + kRead);
+    best->last_use = i;
+    desk.planner.observe(offset, kRead, false);
+    std::vector<uint64_t> wanted;
+    for (const Known &k : known)
+      wanted.push_back(k.pos);
+    std::sort(wanted.begin(), wanted.end());
+    if (i % 64 == 0 && desk.planner.positions() != wanted)
+      FAIL("other streams after " << i << " reads");
+  }
+  CHECK(desk.planner.streams() == 1024);
+}
+
 TEST_CASE("no trace brings the planner out of order", "[readahead]") {
   constexpr uint64_t kSize = 3 * kGiB + 12'345;
   Desk desk(kSize);
