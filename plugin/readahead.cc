@@ -93,7 +93,7 @@ bool Readahead::observe(uint64_t offset, uint64_t count, bool waited) {
   note_use(id);
   make_ready(id);
   retire_idle();
-  return ready_count_ > 0;
+  return ready_count_ > 0 && !stalled();
 }
 
 // How many of ORDER come before KEY.  Written so that the compiler needs no
@@ -357,13 +357,27 @@ bool Readahead::reclaim() {
   return true;
 }
 
+// Bytes that S should ask for in one transfer.
+uint64_t Readahead::next_bytes(Stream &s) const {
+  return std::min(room_of(s),
+                  std::max<uint64_t>(bounds_.transfer_bytes, geometry_.block_size()));
+}
+
+bool Readahead::over_budget(uint64_t bytes) const {
+  return bytes > 0 && outstanding_ > 0 && outstanding_ + bytes > bounds_.budget;
+}
+
+// Would next() give nothing although a stream is ready?
+bool Readahead::stalled() {
+  return over_budget(next_bytes(streams_[ready_[ready_first_]])) && !find_idle();
+}
+
 std::optional<Readahead::Plan> Readahead::next() {
   while (ready_count_ > 0) {
     Id id = ready_[ready_first_];
     Stream &s = streams_[id];
-    uint64_t bytes = std::min(room_of(s), std::max<uint64_t>(bounds_.transfer_bytes,
-                                                             geometry_.block_size()));
-    if (bytes > 0 && outstanding_ + bytes > bounds_.budget && outstanding_ > 0) {
+    uint64_t bytes = next_bytes(s);
+    if (over_budget(bytes)) {
       if (reclaim())
         continue;
       return std::nullopt; // it stays ready until readers have moved on

@@ -66,7 +66,8 @@ public:
   Readahead(const Geometry &geometry, const Bounds &bounds);
 
   // A client reads [offset, offset + count), count > 0.  WAITED: not all of it
-  // was there.  True when next() has something to give.
+  // was there.  True when next() has something to give; not while a stream is
+  // ready that must wait for room in the budget.
   bool observe(uint64_t offset, uint64_t count, bool waited);
 
   // The next run, at most transfer_bytes long.  The stream counts it as asked
@@ -141,6 +142,9 @@ private:
   uint64_t round_up(uint64_t offset) const;
   void make_ready(Id id);
   void retire_idle();
+  uint64_t next_bytes(Stream &stream) const;
+  bool over_budget(uint64_t bytes) const;
+  bool stalled();
   bool find_idle();
   bool reclaim();
 

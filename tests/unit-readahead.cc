@@ -835,6 +835,47 @@ TEST_CASE("a read belongs to the nearest stream, whatever others there are", "[r
   CHECK(desk.planner.streams() == 1024);
 }
 
+TEST_CASE("the fetcher is called only when there is something to plan", "[readahead]") {
+  // The first stream has all of the budget and is still read, so the second one
+  // must wait: no read may wake the fetcher in vain meanwhile.
+  Readahead::Bounds bounds = kBounds;
+  bounds.max_window = bounds.budget;
+  Desk desk(8 * kGiB, bounds);
+  desk.read(0, 512 * kMiB, 256 * kKiB, true);
+  CHECK(desk.planner.outstanding() > bounds.budget - 2 * kMiB);
+  uint64_t called = 0, in_vain = 0;
+  for (uint64_t i = 0; i < 10'000; ++i) {
+    uint64_t base = i % 2 == 0 ? 512 * kMiB : 4 * kGiB;
+    if (!desk.planner.observe(base + i / 2 * 4 * kKiB, 4 * kKiB, true))
+      continue;
+    ++called;
+    in_vain += desk.plan() == 0;
+  }
+  INFO(called << " calls");
+  CHECK(called > 10);
+  CHECK(called < 100);
+  CHECK(in_vain == 0);
+}
+
+TEST_CASE("when the fetcher is not called, nothing could be planned", "[readahead]") {
+  constexpr uint64_t kApart = 1 * kGiB;
+  for (uint64_t streams : {2, 40, 1000}) {
+    Desk desk(streams * kApart);
+    std::vector<uint64_t> at(streams);
+    std::mt19937_64 random(streams);
+    for (int i = 0; i < 50'000; ++i) {
+      uint64_t s = random() % (i % 1000 < 500 ? std::min<uint64_t>(streams, 5) : streams);
+      uint64_t count = 4 * kKiB << random() % 5;
+      bool called = desk.planner.observe(s * kApart + at[s], count, random() % 2 == 0);
+      at[s] = at[s] + 2 * count < kApart ? at[s] + count : 0;
+      if (random() % 3 > 0)
+        continue;
+      if (desk.planner.next() && !called)
+        FAIL("a plan that nobody was called for, of " << streams << " streams");
+    }
+  }
+}
+
 TEST_CASE("no trace brings the planner out of order", "[readahead]") {
   constexpr uint64_t kSize = 3 * kGiB + 12'345;
   Desk desk(kSize);
