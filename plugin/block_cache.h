@@ -120,9 +120,10 @@ public:
     Arriving, // another's fetch is under way: joined
     New,      // the caller must have it fetched
   };
+  // Set by claim(), not by a constructor: readers bring room for many.
   struct Claim {
-    Block *block = nullptr;
-    Found found = Found::New;
+    Block *block;
+    Found found;
   };
 
   // How often a waiting thread asks its CancelCheck.  Waits end by being woken;
