@@ -423,7 +423,7 @@ void Fetcher::start_prefetch(TimePoint at) {
     told_limit_ = limit;
     log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms in_flight_limit={} transfer={}",
         flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, limit, transfer);
-    source_.link_changed(transfer);
+    source_.link_changed(transfer, flow_.ahead_bytes());
   }
   hungry_.store(false);
   while (start_one_prefetch(at))

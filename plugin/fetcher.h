@@ -64,8 +64,8 @@ public:
   // Claims the blocks that follow AFTER, which a reader waits for, if they are
   // worth asking for with it; as next_prefetch().
   virtual size_t next_beyond(BlockIndex after, std::span<Block *> out) = 0;
-  // What a transfer should bring from now on.
-  virtual void link_changed(uint64_t transfer_bytes) = 0;
+  // What a transfer should bring from now on, and how much may be fetched ahead.
+  virtual void link_changed(uint64_t transfer_bytes, uint64_t ahead_bytes) = 0;
 
 protected:
   ~PrefetchSource() = default;

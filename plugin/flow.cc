@@ -18,6 +18,11 @@ namespace {
 // length of that link's queue.
 constexpr double kQueue_s = 0.065;
 
+// A short way has no such queue: a few round trips, or what a process waits for its
+// turn.
+constexpr double kQueueTrips = 8;
+constexpr double kMinQueue_s = 0.003;
+
 // While the wire is kept full each answer has stood in that queue first, and the
 // shortest of them is not the link's own round trip: taken for it, it would make
 // the queue longer by kQueue_s every kSlots * kTripPeriod.  So now and then so
@@ -54,6 +59,12 @@ constexpr double kMaxGain = 4;
 
 // A wire that had less to do than this much of what it holds was starved.
 constexpr double kFedShare = 0.75;
+
+// What may be fetched ahead: enough for the wire to go on while one transfer is
+// held up for that many times as long as it holds; and no more, for on a fast short
+// way what lies in memory for long has left the processor's cache.
+constexpr uint64_t kAhead = 8;
+constexpr uint64_t kMinAhead = 1 << 20;
 
 constexpr size_t kRateRank = 3; // the third highest of eight
 constexpr Duration kTripPeriod = std::chrono::milliseconds(2500);
@@ -147,9 +158,9 @@ void Flow::adapt_gain() {
   if (sample_answers_ == 0)
     return;
   double queued_s = sample_trips_ / sample_answers_ - round_trip_s();
-  if (queued_s < kShortQueue * kQueue_s)
+  if (queued_s < kShortQueue * queue_s())
     gain_ = std::min(gain_ * kGainStep, kMaxGain);
-  else if (queued_s > kLongQueue * kQueue_s)
+  else if (queued_s > kLongQueue * queue_s())
     gain_ = std::max(gain_ / kGainStep, 1.0);
 }
 
@@ -194,6 +205,10 @@ double Flow::round_trip_s() const {
   return period_trip_ == 0 ? lowest : std::min(lowest, period_trip_);
 }
 
+double Flow::queue_s() const {
+  return std::clamp(kQueueTrips * round_trip_s(), kMinQueue_s, kQueue_s);
+}
+
 uint64_t Flow::limit() const {
   double rate = bytes_per_second();
   double trip = round_trip_s();
@@ -202,12 +217,14 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s)) * (looking_ ? 1 : gain_);
+  double bytes = rate * (trips * trip + (looking_ ? 0 : queue_s())) * (looking_ ? 1 : gain_);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),
                     std::min(starting_ ? kStartBytes : kMinBytes, most), most);
 }
+
+uint64_t Flow::ahead_bytes() const { return kAhead * std::max(limit(), kMinAhead); }
 
 uint64_t Flow::transfer_bytes() const {
   uint64_t share = limit() / std::min<uint64_t>(kTransfers, connections_);

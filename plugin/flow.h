@@ -62,6 +62,9 @@ public:
   // may ask for that much more than is needed and hardly last longer.
   uint64_t bytes_worth_a_trip() const;
 
+  // What all windows together may hold.
+  uint64_t ahead_bytes() const;
+
   double bytes_per_second() const;
   double round_trip_s() const;
 
@@ -86,6 +89,7 @@ private:
   void begin_round(TimePoint now);
   void begin_sample(TimePoint now);
   void adapt_gain();
+  double queue_s() const;
   bool starved(uint64_t least_asked) const;
 
   uint32_t block_size_;

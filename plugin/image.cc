@@ -46,13 +46,15 @@ constexpr uint64_t kFollowUp = 512 << 10;
 
 // Before the link is measured; as in flow.h.
 constexpr uint64_t kFirstTransfer = 512 << 10;
+constexpr uint64_t kFirstAhead = 32 << 20;
 
 // A window may take all that prefetch may: it costs the link nothing, since the
 // bytes in flight are bounded elsewhere (flow.h), and when one connection
 // stalls, what the others bring meanwhile is what keeps the wire busy.
 Readahead::Bounds bounds_for(const Config &config, uint32_t ahead_blocks,
-                             uint64_t transfer_bytes) {
-  uint64_t budget = uint64_t{ahead_blocks} * config.blocksize;
+                             uint64_t transfer_bytes, uint64_t ahead_bytes) {
+  uint64_t budget = std::min(uint64_t{ahead_blocks} * config.blocksize,
+                             std::max<uint64_t>(ahead_bytes, config.blocksize));
   return {std::min(budget, config.readahead.value_or(UINT64_MAX)), budget,
           std::min(transfer_bytes, std::max<uint64_t>(budget / 2, config.blocksize))};
 }
@@ -139,7 +141,7 @@ Image::Image(const Config &config, Opened &&opened)
       engine_(std::move(opened.engine)),
       fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections, *stats_),
       readahead_(geometry_,
-                 bounds_for(config, cache_.ahead_limit(), kFirstTransfer)) {
+                 bounds_for(config, cache_.ahead_limit(), kFirstTransfer, kFirstAhead)) {
   if (opened.found.arrivals.size() > 1) { // with scouts: the way is long
     preparations_ = kPreparations;
     prepared_ = {opened.found.arrivals.size()};
@@ -313,8 +315,8 @@ bool Image::prepare() {
 // The reader has come to what was fetched beyond a miss: go on behind it.
 bool Image::follow_up(const BlockRun &read) {
   std::optional<BlockIndex> end = locality_.read(read);
-  if (!end || end->value >= geometry_.block_count() || hints_.size() >= kMaxHints)
-    return false;
+  if (!end || end->value >= geometry_.block_count() || !hints_.empty())
+    return false; // what waits longer comes too late
   uint64_t blocks = std::max<uint64_t>(1, kFollowUp / geometry_.block_size());
   BlockRun run{*end, std::min(blocks, geometry_.block_count() - end->value)};
   if (cache_.count_leading(run, true) == run.count)
@@ -352,9 +354,9 @@ size_t Image::claim_of(BlockRun &run, std::span<Block *> out, bool replace_unrea
   return n;
 }
 
-void Image::link_changed(uint64_t transfer_bytes) {
+void Image::link_changed(uint64_t transfer_bytes, uint64_t ahead_bytes) {
   MutexLock lock(plan_mu_);
-  readahead_.set_bounds(bounds_for(config_, cache_.ahead_limit(), transfer_bytes));
+  readahead_.set_bounds(bounds_for(config_, cache_.ahead_limit(), transfer_bytes, ahead_bytes));
 }
 
 } // namespace httpcache

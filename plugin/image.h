@@ -105,7 +105,7 @@ private:
   bool prepare() REQUIRES(plan_mu_);
   bool follow_up(const BlockRun &read) REQUIRES(plan_mu_);
   size_t claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread, bool &no_room);
-  void link_changed(uint64_t transfer_bytes) override EXCLUDES(plan_mu_);
+  void link_changed(uint64_t transfer_bytes, uint64_t ahead_bytes) override EXCLUDES(plan_mu_);
 
   const Config config_;
   const std::unique_ptr<Stats> stats_;

@@ -23,6 +23,8 @@ bool touch(const BlockRun &a, const BlockRun &b) {
 
 std::optional<BlockIndex> Locality::read(const BlockRun &run) {
   std::optional<BlockIndex> end;
+  if (useful_ == made_)
+    return end;
   for (Trial &trial : trials_)
     if (!trial.useful && trial.run.count > 0 && touch(trial.run, run)) {
       trial.useful = true;

@@ -43,6 +43,9 @@ constexpr uint64_t kMaxLeap = 32 << 20;
 // less may have been a jump that the other stream will pass over.
 constexpr uint64_t kLanded = 2 << 20;
 
+// Streams whose share of the budget is kept free when there are several.
+constexpr uint32_t kLeftBehind = 2;
+
 // A window that nobody has read from for so many reads of others is taken
 // away.
 constexpr uint64_t kIdleReads = 256;
@@ -296,8 +299,10 @@ uint64_t Readahead::end_of_window(Stream &s) const {
 uint64_t Readahead::room_of(Stream &s) const {
   if (s.window == 0)
     return 0;
-  uint64_t share = std::max<uint64_t>(bounds_.budget / std::max(1u, windows_),
-                                      geometry_.block_size());
+  // Several streams leave a part to what is fetched but belongs to none any more:
+  // behind a slice's border, for whoever takes the next one.
+  uint64_t streams = windows_ > 1 ? windows_ + kLeftBehind : 1;
+  uint64_t share = std::max<uint64_t>(bounds_.budget / streams, geometry_.block_size());
   uint64_t window = std::max<uint64_t>(std::min(s.window, share), geometry_.block_size());
   uint64_t unread = s.ahead - s.pos;
   if (unread >= window)
