@@ -188,6 +188,21 @@ Result<void> set_connections(ConfigDraft &draft, const char *value) {
   return {};
 }
 
+// The names are nbdkit-curl-plugin's, of which 2.0 and 2TLS differ in one thing:
+// in clear, 2.0 there asks servers to upgrade, which RFC 9113 has dropped.
+Result<void> set_http_version(ConfigDraft &draft, const char *value) {
+  std::string_view name = value;
+  if (name == "1.1")
+    draft.config.http_version = HttpVersion::V1_1;
+  else if (name == "2.0" || name == "2TLS")
+    draft.config.http_version = HttpVersion::V2;
+  else if (name == "2-prior-knowledge")
+    draft.config.http_version = HttpVersion::V2PriorKnowledge;
+  else
+    return bad_value("http-version", value, "must be 1.1, 2.0, 2TLS or 2-prior-knowledge");
+  return {};
+}
+
 Result<void> set_timeout(ConfigDraft &draft, const char *value) {
   Result<uint64_t> number =
       parse_number("timeout", value, 0, kMaxTimeoutS, "seconds");
@@ -353,6 +368,9 @@ constexpr std::array kParameters = {
               set_connections},
     Parameter{"header", "'NAME: VALUE'", nullptr,
               "Header to send with each request.", true, set_header},
+    Parameter{"http-version", "VERSION", "1.1",
+              "Of HTTP: 1.1, 2.0, 2TLS or 2-prior-knowledge.", false,
+              set_http_version},
     Parameter{"offset", "SIZE", "0",
               "Byte of the file at which the disk image begins.", false,
               set_offset},
@@ -399,6 +417,18 @@ size_t edit_distance(std::string_view a, std::string_view b) {
 }
 
 } // namespace
+
+const char *http_version_name(HttpVersion version) {
+  switch (version) {
+  case HttpVersion::V1_1:
+    return "1.1";
+  case HttpVersion::V2:
+    return "2.0";
+  case HttpVersion::V2PriorKnowledge:
+    return "2-prior-knowledge";
+  }
+  return "";
+}
 
 std::string human_size(uint64_t bytes) {
   constexpr std::string_view kUnits = "KMGTPE";

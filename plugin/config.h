@@ -61,6 +61,14 @@ inline constexpr uint32_t kDefaultTimeoutS = 60;
 
 inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
 
+enum class HttpVersion {
+  V1_1,
+  V2,               // with HTTPS if the server has it, else 1.1
+  V2PriorKnowledge, // nothing but 2, without HTTPS too
+};
+// As http-version= takes it.
+const char *http_version_name(HttpVersion version);
+
 struct Config {
   std::string url;     // percent-encoded, without user info.  Show it through
                        // redact_url() only: the query may be a signature
@@ -71,6 +79,7 @@ struct Config {
   std::optional<uint64_t> readahead; // none: automatic; 0: off; else the
                                      // largest window in bytes
   unsigned connections = kDefaultConnections;
+  HttpVersion http_version = HttpVersion::V1_1;
   bool sslverify = true;
   std::optional<std::string> cainfo; // none: libcurl's; empty: no CA file
   std::optional<std::string> capath; // none: libcurl's; empty: no CA folder

@@ -195,6 +195,12 @@ bool HttpAttempt::judge() {
   return !stopped_ || discarding_;
 }
 
+bool HttpAttempt::multiplexed() const {
+  long version = 0;
+  curl_easy_getinfo(as_easy(easy_), CURLINFO_HTTP_VERSION, &version);
+  return version >= CURL_HTTP_VERSION_2_0;
+}
+
 void HttpAttempt::count_connections() {
   long n = 0;
   curl_easy_getinfo(as_easy(easy_), CURLINFO_NUM_CONNECTS, &n);
@@ -241,7 +247,7 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
     outcome.error = std::move(own_error_);
   else if (curl_code != CURLE_OK && !stopped_)
     outcome.error = error_from_curl(curl_code, error_text_.get(), request(),
-                                    options_.config().unix_socket_path);
+                                    options_.asked_how());
 
   auto time_of = [&](CURLINFO info) {
     curl_off_t us = 0;
@@ -261,22 +267,20 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
 }
 
 void HttpAttempt::trace(const HttpOutcome &outcome) const {
-  curl_socket_t fd = CURL_SOCKET_BAD;
-  curl_easy_getinfo(as_easy(easy_), CURLINFO_ACTIVESOCKET, &fd);
-  std::optional<unsigned> number = sockets_.number_of(fd);
+  std::optional<unsigned> number = sockets_.number_of_ended(easy_);
   std::string redirect;
   if (redirects_ > 0)
     redirect = fmt::format(" redirects={} to={}", redirects_, redact_url(url_));
   log(LogArea::Http,
-      "#{} done bytes={}-{} status={} connection={}{}{} first_byte_ms={:.1f} "
+      "#{} done bytes={}-{} status={} connection={}{}{}{} first_byte_ms={:.1f} "
       "total_ms={:.1f} received={} outcome={}",
       id_, range_.first, range_.last, head_.status,
       number ? std::to_string(*number) : "closed",
       outcome.new_connection                       ? " new"
       : outcome.first_byte_time > Duration::zero() ? " re-used"
                                                    : "",
-      redirect, to_seconds(outcome.first_byte_time) * 1e3, to_seconds(outcome.total_time) * 1e3,
-      body_bytes_,
+      multiplexed() ? " http=2" : "", redirect, to_seconds(outcome.first_byte_time) * 1e3,
+      to_seconds(outcome.total_time) * 1e3, body_bytes_,
       outcome.error ? to_string(outcome.error->kind) + std::string(": ") + outcome.error->what
       : stopped_    ? body_bytes_ == 0 ? "refused" : "stopped"
                     : "ok");

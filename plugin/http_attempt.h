@@ -88,6 +88,10 @@ public:
   void hand_over(HttpReceiver &receiver) { receiver_ = &receiver; }
   uint64_t body_bytes() const { return body_bytes_; }
   TimePoint last_progress() const { return last_progress_; }
+  bool answered() const { return head_.status != 0; }
+  // Is it one of several on its connection, or could be: HTTP/2?  False until
+  // the head has come.
+  bool multiplexed() const;
   Duration time_of_redirects() const { return hop_started_ - started_; }
   std::string request() const; // as messages have it
   // Of EASY, a CURL*.

@@ -16,6 +16,10 @@
 // lock.  A receiver is called back until its on_done() or until cancel(), and
 // may start and cancel attempts in on_done(), not in on_head() or on_body().
 //
+// With HTTP/2 requests share connections, four each at most.  libcurl's windows,
+// 10 MiB or more for each request, hold none of them up; on a single connection a
+// lost packet would hold up all.
+//
 // Nothing waits for ever: an attempt that brings neither header nor body byte
 // for `timeout` seconds ends with a Transient error, whatever libcurl thinks
 // of it (7.88 can wait for ever on a header line that is one NUL).
@@ -94,6 +98,8 @@ private:
   HttpEngine(std::unique_ptr<HttpOptions> options, Stats &stats);
   Result<void> set_up();
   Result<std::unique_ptr<HttpAttempt>> take_handle();
+  void spread_streams();
+  size_t connections_for(bool multiplexed) const;
   Result<void> send(HttpAttempt &attempt);
   bool follow_redirect(HttpAttempt &attempt, int curl_code);
   size_t index_of(AttemptId id) const;

@@ -41,7 +41,7 @@ ErrorKind kind_of(CURLcode code) {
   }
 }
 
-std::string advice(CURLcode code, std::string_view detail, std::string_view unix_socket) {
+std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) {
   switch (code) {
   case CURLE_PEER_FAILED_VERIFICATION:
     if (detail.find("does not match") != std::string_view::npos ||
@@ -56,11 +56,20 @@ std::string advice(CURLcode code, std::string_view detail, std::string_view unix
   case CURLE_COULDNT_RESOLVE_HOST:
     return "; check the host name in url=";
   case CURLE_COULDNT_CONNECT:
-    if (!unix_socket.empty())
+    if (!how.unix_socket.empty())
       return fmt::format("; it was tried through unix-socket-path={}: check that a server listens "
                          "there",
-                         escape_controls(unix_socket));
+                         escape_controls(how.unix_socket));
     return "; check that the server runs, and the port in url=";
+  case CURLE_GOT_NOTHING:
+  case CURLE_HTTP2:
+  case CURLE_HTTP2_STREAM:
+  case CURLE_SSL_CONNECT_ERROR: // by ALPN
+  case CURLE_UNSUPPORTED_PROTOCOL:
+  case CURLE_WEIRD_SERVER_REPLY:
+    if (how.only_http2)
+      return "; does the server speak HTTP/2? http-version=2-prior-knowledge is for those that do";
+    return "";
   default:
     return "";
   }
@@ -69,14 +78,14 @@ std::string advice(CURLcode code, std::string_view detail, std::string_view unix
 } // namespace
 
 Error error_from_curl(int code_number, std::string_view detail, std::string_view request,
-                      std::string_view unix_socket) {
+                      const AskedHow &how) {
   CURLcode code = static_cast<CURLcode>(code_number);
   // curl's general words and the buffer's particular ones, unless they agree.
   std::string what = curl_easy_strerror(code);
   if (!detail.empty() && detail != what)
     what += fmt::format(": {}", escape_controls(redact_text(detail)));
   return {kind_of(code), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
-          fmt::format("{}: {}{}", request, what, advice(code, detail, unix_socket)), {}};
+          fmt::format("{}: {}{}", request, what, advice(code, detail, how)), {}};
 }
 
 Error no_memory(const char *what) {

@@ -14,11 +14,17 @@
 
 namespace httpcache {
 
+// What was set that may be the reason.
+struct AskedHow {
+  std::string_view unix_socket = {}; // where connections went instead of the
+                                     // URL's host, or empty
+  bool only_http2 = false;      // the server was not asked whether it speaks it
+};
+
 // CODE is a CURLcode, not CURLE_OK.  DETAIL is curl's error buffer, which may
 // hold URLs with secrets and is redacted here.  REQUEST is request_text().
-// UNIX_SOCKET is where connections went instead of the URL's host, or empty.
 Error error_from_curl(int code, std::string_view detail, std::string_view request,
-                      std::string_view unix_socket = {});
+                      const AskedHow &how = {});
 
 // WHAT, a function of libcurl or of its callbacks, failed as it does only for
 // want of memory.

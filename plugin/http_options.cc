@@ -13,7 +13,6 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
-#include "http_errors.h"
 #include "url.h"
 
 namespace httpcache {
@@ -37,6 +36,38 @@ bool has_header(const std::vector<std::string> &headers, std::string_view name) 
   });
 }
 
+long curl_version_of(HttpVersion version) {
+  switch (version) {
+  case HttpVersion::V1_1:
+    return CURL_HTTP_VERSION_1_1;
+  case HttpVersion::V2:
+    return CURL_HTTP_VERSION_2TLS;
+  case HttpVersion::V2PriorKnowledge:
+    return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+  }
+  return CURL_HTTP_VERSION_1_1;
+}
+
+// Does this libcurl speak it?
+Result<void> check_http_version(const Config &config) {
+  if (config.http_version == HttpVersion::V1_1)
+    return {};
+  const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
+  auto error = [&](std::string_view why) {
+    return Error{ErrorKind::Permanent, EINVAL, 0,
+                 fmt::format("http-version={}: this libcurl, {}, {}",
+                             http_version_name(config.http_version), curl->version, why),
+                 {}};
+  };
+  if ((curl->features & CURL_VERSION_HTTP2) == 0)
+    return error("was built without HTTP/2; use http-version=1.1");
+  // It fails all requests after the first (curl pull request 10643).
+  if (config.http_version == HttpVersion::V2PriorKnowledge && curl->version_num < 0x080000 &&
+      config.url.starts_with("http:"))
+    return error("cannot use a connection twice with it; it wants 8.0 or https");
+  return {};
+}
+
 bool has_default_ca_file() {
   const char *file = curl_version_info(CURLVERSION_NOW)->cainfo;
   return file != nullptr && access(file, R_OK) == 0;
@@ -45,6 +76,8 @@ bool has_default_ca_file() {
 } // namespace
 
 Result<std::unique_ptr<HttpOptions>> HttpOptions::create(const Config &config) {
+  if (Result<void> ok = check_http_version(config); !ok)
+    return std::move(ok).error();
   std::unique_ptr<HttpOptions> options(new HttpOptions(config));
   if (Result<void> ok = options->allocate(); !ok)
     return std::move(ok).error();
@@ -103,9 +136,7 @@ Result<void> HttpOptions::set_up(void *easy) const {
   set(CURLOPT_TCP_KEEPALIVE, 1L);
 
   set(CURLOPT_PROTOCOLS_STR, "http,https");
-  // Bulk transfers go faster over several connections than as streams of one
-  // (a prototype: 1.11 times the wire's time against 1.12 to 1.95).
-  set(CURLOPT_HTTP_VERSION, static_cast<long>(CURL_HTTP_VERSION_1_1));
+  set(CURLOPT_HTTP_VERSION, curl_version_of(config_.http_version));
   set(CURLOPT_HTTP09_ALLOWED, 0L);
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L); // an encoded body is refused anyway
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

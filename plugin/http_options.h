@@ -18,6 +18,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "http_errors.h"
 #include "object.h"
 
 namespace httpcache {
@@ -29,6 +30,9 @@ public:
   HttpOptions(const HttpOptions &) = delete;
 
   const Config &config() const { return config_; }
+  AskedHow asked_how() const {
+    return {config_.unix_socket_path, config_.http_version == HttpVersion::V2PriorKnowledge};
+  }
 
   // To EASY, a CURL*: all that stays the same from one request to the next.
   Result<void> set_up(void *easy) const;

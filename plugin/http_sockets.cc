@@ -42,11 +42,34 @@ bool HttpSockets::attach(void *easy) {
          curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, this) == CURLE_OK;
 }
 
-std::optional<unsigned> HttpSockets::number_of(int fd) const {
-  auto found = numbers_.find(fd);
-  if (found == numbers_.end())
+// By the local port: libcurl tells the descriptor itself only when a request has
+// ended, and 7.88 not even then while others use the connection.
+std::optional<unsigned> HttpSockets::number_of(void *easy) const {
+  long port = 0;
+  curl_easy_getinfo(static_cast<CURL *>(easy), CURLINFO_LOCAL_PORT, &port);
+  if (port <= 0)
     return std::nullopt;
-  return found->second;
+  for (const auto &[fd, number] : numbers_) {
+    union {
+      sockaddr any;
+      sockaddr_in v4;
+      sockaddr_in6 v6;
+    } address{};
+    socklen_t length = sizeof address;
+    if (getsockname(fd, &address.any, &length) == 0 &&
+        ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
+              : address.any.sa_family == AF_INET ? address.v4.sin_port
+                                                 : in_port_t{0}) == port)
+      return number;
+  }
+  return std::nullopt;
+}
+
+std::optional<unsigned> HttpSockets::number_of_ended(void *easy) const {
+  curl_socket_t fd = CURL_SOCKET_BAD;
+  curl_easy_getinfo(static_cast<CURL *>(easy), CURLINFO_ACTIVESOCKET, &fd);
+  auto found = numbers_.find(fd);
+  return found != numbers_.end() ? found->second : number_of(easy);
 }
 
 std::optional<Duration> HttpSockets::handshake_trip() const {

@@ -26,8 +26,11 @@ public:
   // libcurl refuses.
   bool attach(void *easy);
 
-  // The number of the socket FD; none when it is closed.
-  std::optional<unsigned> number_of(int fd) const;
+  // The number of the connection of EASY, a CURL*; none if it has none, or one
+  // that is closed, or a Unix socket.
+  std::optional<unsigned> number_of(void *easy) const;
+  // The same of a request that is over, Unix sockets too.
+  std::optional<unsigned> number_of_ended(void *easy) const;
 
   size_t open() const { return numbers_.size(); }
 

@@ -310,14 +310,16 @@ make_certificates ()
     } 2>"$d/openssl.log" || { cat "$d/openssl.log" >&2; fail "openssl"; }
 }
 
-# start_nginx: serves $tmp/www; sets nginx_url (HTTP), nginx_tls_url (HTTPS, HTTP/1.1), nginx_h2_url (HTTPS, HTTP/2),
-# nginx_unix (socket), nginx_log (one line a request, written when it ends), nginx_pid; makes certificates.
+# start_nginx [ORIGIN]: serves $tmp/www, and under /pattern/ what the server at the URL ORIGIN does; sets nginx_url (HTTP),
+# nginx_tls_url (HTTPS, HTTP/1.1), nginx_h2_url (HTTPS, HTTP/2), nginx_h2c_url (HTTP/2 in clear), nginx_goaway_url (HTTPS,
+# HTTP/2, ten requests a connection), nginx_unix (socket), nginx_log (one line a request, written when it ends),
+# nginx_pid; makes certificates.
 start_nginx ()
 {
     local line fd words
     requires nginx
     make_certificates
-    exec {fd}< <(exec "$python" "$srcdir/nginx.py" "$tmp" "$tmp/www" "$tls_cert" "$tls_key" 2>"$tmp/nginx.err")
+    exec {fd}< <(exec "$python" "$srcdir/nginx.py" "$tmp" "$tmp/www" "$tls_cert" "$tls_key" "$@" 2>"$tmp/nginx.err")
     nginx_pid=$!
     cleanup_fn _end_child "$nginx_pid" "$fd" TERM nginx
     _await_line "$fd" nginx
@@ -325,6 +327,8 @@ start_nginx ()
     nginx_url=http://127.0.0.1:${words[1]}
     nginx_tls_url=https://127.0.0.1:${words[2]}
     nginx_h2_url=https://127.0.0.1:${words[3]}
+    nginx_h2c_url=http://127.0.0.1:${words[4]}
+    nginx_goaway_url=https://127.0.0.1:${words[5]}
     nginx_unix=$tmp/nginx.sock
     nginx_log=$tmp/nginx.log
 }

@@ -3,12 +3,14 @@
 # Copyright the httpcache authors
 """Become an nginx that listens on sockets it inherits, so that tests in parallel can never want the same port.
 
-    nginx.py DIR ROOT CERT KEY
+    nginx.py DIR ROOT CERT KEY [ORIGIN]
 
-Binds three TCP sockets of 127.0.0.1 to whatever ports are free (HTTP, HTTPS, HTTPS with HTTP/2) and the Unix socket
-DIR/nginx.sock, prints "ready HTTP HTTPS HTTP2", and executes nginx in the foreground with a configuration in DIR that
-serves ROOT.  Clients can connect from that line on: they wait in the backlog until nginx accepts.  nginx takes the
-sockets over as it does when its binary is upgraded: the variable NGINX lists their descriptors."""
+Binds five TCP sockets of 127.0.0.1 to whatever ports are free (HTTP, HTTPS, HTTPS with HTTP/2, HTTP/2 in clear, HTTPS
+with HTTP/2 that sends each connection away after ten requests) and the Unix socket DIR/nginx.sock, prints "ready" and the
+ports, and executes nginx in the foreground with a configuration in DIR that serves ROOT; below /pattern/ it passes on
+what the HTTP server ORIGIN answers, as it comes.  Clients can connect from that line on: they wait in the backlog until
+nginx accepts.  nginx takes the sockets over as it does when its binary is upgraded: the variable NGINX lists their
+descriptors."""
 
 import os
 import socket
@@ -42,16 +44,26 @@ http {{
         listen 127.0.0.1:{ports[0]};
         listen 127.0.0.1:{ports[1]} ssl;
         listen 127.0.0.1:{ports[2]} ssl http2;
+        listen 127.0.0.1:{ports[3]} http2;
         listen unix:{dir}/nginx.sock;
+        root {root};
+        {proxy}
+    }}
+    server {{
+        listen 127.0.0.1:{ports[4]} ssl http2;
+        keepalive_requests 10;
         root {root};
     }}
 }}
 """
 
 
+PROXY = "location /pattern/ {{ proxy_pass {origin}; proxy_http_version 1.1; proxy_buffering off; }}"
+
+
 def main():
-    directory, root, cert, key = sys.argv[1:]
-    sockets = [socket.socket(socket.AF_INET) for _ in range(3)]
+    directory, root, cert, key, *origin = sys.argv[1:]
+    sockets = [socket.socket(socket.AF_INET) for _ in range(5)]
     for sock in sockets:
         sock.bind(("127.0.0.1", 0))
     ports = [sock.getsockname()[1] for sock in sockets]
@@ -63,6 +75,7 @@ def main():
     config = f"{directory}/nginx.conf"
     with open(config, "w", encoding="utf-8") as file:
         file.write(CONFIG.format(dir=directory, root=root, cert=cert, key=key, ports=ports,
+                                 proxy=PROXY.format(origin=origin[0]) if origin else "",
                                  user="user root;" if os.geteuid() == 0 else ""))
     print("ready", *ports, flush=True)
     os.environ["NGINX"] = "".join(f"{sock.fileno()};" for sock in sockets)

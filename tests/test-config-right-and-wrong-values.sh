@@ -65,6 +65,9 @@ wrong 'readahead=' "$good" readahead=-1
 wrong 'connections=.*1 to 256' "$good" connections=0
 wrong 'connections=.*1 to 256' "$good" connections=257
 wrong 'connections=.*1 to 256' "$good" connections=x
+for version in 1.0 2 3 3only none 2tls ""; do
+    wrong 'http-version=.*1\.1, 2\.0, 2TLS or 2-prior-knowledge' "$good" http-version=$version
+done
 wrong 'sslverify=' "$good" sslverify=perhaps
 wrong 'cainfo=.*No such file' "$good" cainfo="$tmp/nothing"
 wrong 'capath=.*cainfo' "$good" capath="$tls_ca"
@@ -85,6 +88,7 @@ wrong "cache_blocks.*'cache-blocks'" "$good" cache_blocks=5
 wrong "readahed.*'readahead'" "$good" readahed=5
 wrong "useragent.*'user-agent'" "$good" useragent=5
 wrong "conections.*'connections'" "$good" conections=5
+wrong "http_version.*'http-version'" "$good" http_version=2.0
 wrong "ofset.*'offset'" "$good" ofset=5
 
 right "$good" offset=1048575
@@ -95,6 +99,9 @@ right "$good" blocksize=32M cache-blocks=2
 right "$good" readahead=0
 right "$good" readahead=1G
 right "$good" connections=256
+right "$good" http-version=1.1
+right "$good" http-version=2.0
+right "$good" http-version=2TLS
 right "$good" timeout=0
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one

@@ -113,6 +113,7 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.cache_blocks == plain.cache_blocks);
     CHECK(given.readahead == plain.readahead);
     CHECK(given.connections == plain.connections);
+    CHECK(given.http_version == plain.http_version);
     CHECK(given.sslverify == plain.sslverify);
     CHECK(given.user_agent == plain.user_agent);
     CHECK(given.timeout_s == plain.timeout_s);
@@ -142,6 +143,7 @@ TEST_CASE("the dump has each default once", "[config]") {
   CHECK(config_dump() == "httpcache_default_blocksize=262144\n"
                          "httpcache_default_cache_blocks=512\n"
                          "httpcache_default_connections=16\n"
+                         "httpcache_default_http_version=1.1\n"
                          "httpcache_default_offset=0\n"
                          "httpcache_default_readahead=auto\n"
                          "httpcache_default_sslverify=true\n"
@@ -326,6 +328,19 @@ TEST_CASE("readahead is a size, 0 or auto", "[config]") {
       config_of({{"readahead", "16M"}, {"readahead", "auto"}}).readahead);
   for (const char *wrong : {"Auto", "yes", "off", "-1", ""})
     CHECK(has(error_of({{"readahead", wrong}}), "0 for none, or auto"));
+}
+
+TEST_CASE("HTTP's version is one of four names", "[config]") {
+  CHECK(config_of({{"http-version", "1.1"}}).http_version == HttpVersion::V1_1);
+  CHECK(config_of({{"http-version", "2.0"}}).http_version == HttpVersion::V2);
+  CHECK(config_of({{"http-version", "2TLS"}}).http_version == HttpVersion::V2);
+  CHECK(config_of({{"http-version", "2-prior-knowledge"}}).http_version ==
+        HttpVersion::V2PriorKnowledge);
+  for (const char *wrong : {"", "1.0", "2", "2tls", "3", "none"})
+    CHECK(has(error_of({{"http-version", wrong}}),
+              "must be 1.1, 2.0, 2TLS or 2-prior-knowledge"));
+  for (HttpVersion version : {HttpVersion::V1_1, HttpVersion::V2, HttpVersion::V2PriorKnowledge})
+    CHECK(config_of({{"http-version", http_version_name(version)}}).http_version == version);
 }
 
 TEST_CASE("connections are 1 to 256", "[config]") {

@@ -47,8 +47,10 @@ TEST_CASE("the text has the request, curl's words, its detail, and what to do", 
   CHECK(has(e, curl_easy_strerror(CURLE_COULDNT_CONNECT)));
   CHECK(has(e, "Failed to connect to h port 1"));
   CHECK(has(e, "port in url="));
-  CHECK(has(error_from_curl(CURLE_COULDNT_CONNECT, "", "GET u", "/run/s"), "unix-socket-path=/run/s"));
+  CHECK(has(error_from_curl(CURLE_COULDNT_CONNECT, "", "GET u", {.unix_socket = "/run/s"}), "unix-socket-path=/run/s"));
   CHECK(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION, "unable to get local issuer", "GET u"), "cainfo="));
+  CHECK(has(error_from_curl(CURLE_HTTP2, "", "GET u", {.only_http2 = true}), "2-prior-knowledge"));
+  CHECK_FALSE(has(error_from_curl(CURLE_HTTP2, "", "GET u"), "http-version"));
   CHECK_FALSE(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION,
                                   "SSL: no alternative certificate subject name matches target "
                                   "host name 'h'",
