@@ -88,6 +88,12 @@ public:
   void hand_over(HttpReceiver &receiver) { receiver_ = &receiver; }
   uint64_t body_bytes() const { return body_bytes_; }
   TimePoint last_progress() const { return last_progress_; }
+  // Has a byte come since TIME?
+  bool heard_since(TimePoint time) const {
+    return last_progress_ > hop_started_ && last_progress_ >= time;
+  }
+  // The number of its connection; none while it has none, or a Unix socket.
+  std::optional<unsigned> connection() const { return sockets_.number_of(easy_); }
   bool answered() const { return head_.status != 0; }
   // Is it one of several on its connection, or could be: HTTP/2?  False until
   // the head has come.

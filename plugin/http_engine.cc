@@ -230,8 +230,22 @@ void HttpEngine::check_progress(TimePoint at) {
                     "server may need a larger timeout=",
                     attempt.request(), timeout_s_, attempt.body_bytes()),
         {}});
+    cut_if_dead(attempt, at - std::chrono::seconds(timeout_s_));
     finish(i, CURLE_OPERATION_TIMEDOUT); // another has moved to place i
   }
+}
+
+// An attempt that is ended takes its connection with it, but not if that carries
+// others (HTTP/2): then the next attempts would be put on it, and on a dead one
+// all would wait out the timeout again.
+void HttpEngine::cut_if_dead(const HttpAttempt &silent, TimePoint silent_since) {
+  std::optional<unsigned> connection = silent.connection();
+  if (!connection)
+    return;
+  for (const auto &attempt : active_)
+    if (attempt->heard_since(silent_since) && attempt->connection() == connection)
+      return; // it lives: only this answer hangs
+  sockets_.cut(*connection);
 }
 
 Result<void> HttpEngine::start_thread() {

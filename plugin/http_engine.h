@@ -107,6 +107,7 @@ private:
   void collect_finished();
   void finish(size_t index, int curl_code);
   void check_progress(TimePoint now);
+  void cut_if_dead(const HttpAttempt &silent, TimePoint silent_since);
   void run();
 
   // Before what uses them, for they must outlive it.

@@ -72,6 +72,12 @@ std::optional<unsigned> HttpSockets::number_of_ended(void *easy) const {
   return found != numbers_.end() ? found->second : number_of(easy);
 }
 
+void HttpSockets::cut(unsigned number) {
+  for (const auto &[fd, its_number] : numbers_)
+    if (its_number == number)
+      shutdown(fd, SHUT_RD); // what it still says to the server may go out
+}
+
 std::optional<Duration> HttpSockets::handshake_trip() const {
   for (const auto &[fd, number] : numbers_) {
     tcp_info info{};

@@ -6,7 +6,7 @@
 // They are opened close-on-exec, which libcurl's own are not, so that nothing
 // that nbdkit runs inherits them; and shut down before they are closed, because
 // the process that nbdkit forked from may still hold a copy of the probe's.
-// Each has a number, for traces.
+// Each has a number, for traces and to tell who shares one.
 //
 // Threads: the one that drives the engine.  Must outlive the multi handle.
 // Errors: what cannot be opened is libcurl's to report.
@@ -33,6 +33,9 @@ public:
   std::optional<unsigned> number_of_ended(void *easy) const;
 
   size_t open() const { return numbers_.size(); }
+
+  // Has libcurl find connection NUMBER dead, if it is open.
+  void cut(unsigned number);
 
   // The round trip that TCP measured when it made a connection that is open
   // now; none while there is none, or over a Unix socket.

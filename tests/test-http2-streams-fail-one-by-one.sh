@@ -3,7 +3,8 @@
 # Copyright the httpcache authors
 #
 # Over HTTP/2 requests share connections, four each.  An answer that is cut, refused or silent concerns its own stream: it
-# is asked for again from the byte it reached, and the others on its connection go on.
+# is asked for again from the byte it reached, and the others on its connection go on.  Only a connection on which all is
+# silent is left for a new one.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
@@ -51,4 +52,13 @@ r.start(2 * MiB, 2048)
 r.finish_all()
 END
 ended 1
+expect_text "silence" "$nbdkit_err" 'no byte for'
+
+# Nothing else is heard on its connection: the next attempt is made over another.
+serve "stall=1000&at=1M&times=1" connections=2 blocksize=4K timeout="$time_factor"
+client << 'END'
+Reader().read(MiB, 4096)
+END
+ended 2
+expect_equal "connections" "$connections" 2
 expect_text "silence" "$nbdkit_err" 'no byte for'
