@@ -281,7 +281,8 @@ void Fetcher::overtake_laggards(TimePoint at) {
         static_cast<double>(in_flight_) > rate * trip / 2)
       return;
     double missing_s = static_cast<double>(transfer->end() - transfer->pos) / rate;
-    if (transfer->running && transfer->replacements < kMaxReplacements && transfer->steady(at, trip) &&
+    if (transfer->running && transfer->replacements < kMaxReplacements &&
+        !engine_.multiplexed(transfer->attempt_id) && transfer->steady(at, trip) &&
         transfer->left_s(at, trip) > kLaggard * (trip + missing_s))
       ask_again(*transfer, at);
   }
@@ -298,6 +299,9 @@ void Fetcher::replace_slow(TimePoint at) {
   double worst_late_s = 0;
   for (const auto &transfer : transfers_) {
     if (!transfer->running || transfer->replacements >= kMaxReplacements)
+      continue;
+    // Another stream would be of the same connection, or of one that is as slow.
+    if (engine_.multiplexed(transfer->attempt_id))
       continue;
     double age_s = to_seconds(at - transfer->this_attempt);
     double missing = static_cast<double>(transfer->end() - transfer->pos);

@@ -161,6 +161,11 @@ void HttpEngine::hand_over(AttemptId id, HttpReceiver &receiver) {
   active_[index]->hand_over(receiver);
 }
 
+bool HttpEngine::multiplexed(AttemptId id) const {
+  size_t index = index_of(id);
+  return index < active_.size() && active_[index]->multiplexed();
+}
+
 // Waits first and acts then, so that what has come has been handed out when it
 // returns.
 void HttpEngine::turn(Duration most) {

@@ -78,6 +78,9 @@ public:
   size_t active() const { return active_.size(); }
   // Made or being made; those that no attempt uses are free to be used again.
   size_t connections() const { return sockets_.open(); }
+  // Does attempt ID share its connection with others, or may it (HTTP/2)?  False
+  // until its head has come.
+  bool multiplexed(AttemptId id) const;
 
   // As HttpSockets says.
   std::optional<Duration> handshake_trip() const { return sockets_.handshake_trip(); }
