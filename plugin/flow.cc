@@ -21,7 +21,7 @@ constexpr double kQueue_s = 0.065;
 // A short way has no such queue: a few round trips, or what a process waits for its
 // turn.
 constexpr double kQueueTrips = 8;
-constexpr double kMinQueue_s = 0.003;
+constexpr double kMinQueue_s = 0.001;
 
 // While the wire is kept full each answer has stood in that queue first, and the
 // shortest of them is not the link's own round trip: taken for it, it would make
@@ -63,8 +63,8 @@ constexpr double kFedShare = 0.75;
 // What may be fetched ahead: enough for the wire to go on while one transfer is
 // held up for that many times as long as it holds; and no more, for on a fast short
 // way what lies in memory for long has left the processor's cache.
-constexpr uint64_t kAhead = 8;
-constexpr uint64_t kMinAhead = 1 << 20;
+constexpr double kAhead = 8;
+constexpr uint64_t kMinAhead = 16 << 20;
 
 constexpr size_t kRateRank = 3; // the third highest of eight
 constexpr Duration kTripPeriod = std::chrono::milliseconds(2500);
@@ -217,14 +217,17 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * (trips * trip + (looking_ ? 0 : queue_s())) * (looking_ ? 1 : gain_);
+  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s)) * (looking_ ? 1 : gain_);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),
                     std::min(starting_ ? kStartBytes : kMinBytes, most), most);
 }
 
-uint64_t Flow::ahead_bytes() const { return kAhead * std::max(limit(), kMinAhead); }
+uint64_t Flow::ahead_bytes() const {
+  double bytes = kAhead * bytes_per_second() * (round_trip_s() + queue_s());
+  return std::max(static_cast<uint64_t>(bytes), kMinAhead);
+}
 
 uint64_t Flow::transfer_bytes() const {
   uint64_t share = limit() / std::min<uint64_t>(kTransfers, connections_);
