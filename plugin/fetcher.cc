@@ -5,8 +5,6 @@
 
 #include <algorithm>
 #include <cassert>
-#include <cmath>
-#include <limits>
 
 #include <fmt/format.h>
 
@@ -15,11 +13,6 @@
 namespace httpcache {
 
 namespace {
-
-// An attempt that brought at least this much has made progress: the count of
-// attempts starts again.  Less does not count, or a server that sends a byte
-// and hangs up could be asked for ever.
-constexpr uint64_t kProgressBytes = 16 << 10;
 
 // A complete answer that is shorter than asked is legal (RFC 9110 15.3.7; nginx
 // gives such at slice edges), and is progress from one disk sector on.
@@ -49,7 +42,6 @@ constexpr double kSlowAnswer_s = 10;
 constexpr Duration kSlowTick = std::chrono::milliseconds(100);
 // A new connection's handshakes and slow start, in round trips.
 constexpr double kStartTrips = 10;
-constexpr double kSlowStartTrips = 3; // after which its rate says what it can
 // Its handshakes alone, TCP's and TLS 1.3's, until one was measured.
 constexpr double kConnectTrips = 2;
 
@@ -59,132 +51,6 @@ constexpr uint64_t kMaxWithBeyond = 768 << 10;
 constexpr Duration kIdle = std::chrono::hours(1);
 
 } // namespace
-
-// A run of blocks on its way.
-class Fetcher::Transfer final : public HttpReceiver {
-public:
-  explicit Transfer(Fetcher &fetcher) : fetcher_(fetcher) {}
-
-  bool on_head(const ResponseHead &head, const std::string &) override {
-    Result<ByteSpan> judged =
-        check_answer(fetcher_.object_, head, asked_, fetcher_.redacted_url_);
-    if (!judged) {
-      verdict = std::move(judged).error();
-      return false;
-    }
-    coming_end_ = std::min(judged.value().last, asked_.last) + 1;
-    return true;
-  }
-
-  bool on_body(std::span<const char> bytes) override {
-    // What its head promised of what was asked for.  A body without a length of
-    // its own may go on: what comes then is nobody's.
-    uint64_t room = coming_end_ - fetcher_.geometry_.object_offset(pos);
-    bool enough = bytes.size() > room;
-    if (enough)
-      bytes = bytes.first(static_cast<size_t>(room));
-    fetcher_.in_flight_ -= bytes.size();
-    if (received == 0)
-      first_byte = now();
-    received += bytes.size();
-    fetcher_.flow_.received(bytes.size(), now());
-    while (!bytes.empty()) {
-      Block &block = *blocks[done];
-      uint64_t start = fetcher_.geometry_.start_of(block.index());
-      uint32_t at = static_cast<uint32_t>(pos - start);
-      size_t n = std::min<size_t>(bytes.size(), block.length() - at);
-      if (fetcher_.cache_.deliver(block, at, bytes.first(n)))
-        ++done; // the block is complete, and not ours any more
-      pos += n;
-      bytes = bytes.subspan(n);
-    }
-    return !enough;
-  }
-
-  void on_done(const HttpOutcome &outcome) override { fetcher_.ended(*this, outcome); }
-
-  bool complete() const { return done == blocks.size(); }
-
-  // If this attempt brought enough, the count of attempts starts again.
-  bool credit_progress(TimePoint at) {
-    if (received < kProgressBytes)
-      return false;
-    attempts = 0;
-    first_attempt = at;
-    return true;
-  }
-
-  // Fails the blocks that nobody waits for, from the end; what then is left of
-  // the run ends with one that somebody does.
-  void shed_unwanted(const std::shared_ptr<const Error> &error) {
-    while (!complete() && fetcher_.cache_.fail_unless_wanted(*blocks.back(), error))
-      blocks.pop_back();
-    if (!complete())
-      end_ = fetcher_.geometry_.start_of(blocks.back()->index()) + blocks.back()->length();
-  }
-  uint64_t end() const { return end_; }
-
-  // What is still missing, as bytes of the object.
-  ByteSpan ask() {
-    asked_ = {fetcher_.geometry_.object_offset(pos), fetcher_.geometry_.object_offset(end_) - 1};
-    coming_end_ = 0;
-    verdict.reset();
-    received = 0;
-    return asked_;
-  }
-
-  // Has it come for so long that its rate tells what is to be expected?
-  bool steady(TimePoint at, double trip_s) const {
-    return received > 0 && to_seconds(at - first_byte) > kSlowStartTrips * trip_s;
-  }
-  // How long it will take.  Before it is steady() it doubles in each round trip on a
-  // new connection, and comes in one on another.
-  double left_s(TimePoint at, double trip_s) const {
-    if (received == 0)
-      return std::numeric_limits<double>::infinity();
-    double rest = static_cast<double>(end_ - pos) / static_cast<double>(received);
-    if (steady(at, trip_s))
-      return rest * to_seconds(at - first_byte);
-    return trip_s * (warm ? 1 : std::log2(1 + rest));
-  }
-
-  // Did the body end before what its own head promised?
-  bool broke_off() const { return fetcher_.geometry_.object_offset(pos) < coming_end_; }
-  const ByteSpan &asked() const { return asked_; }
-
-  void reset(std::span<Block *const> run, bool is_demand) {
-    blocks.assign(run.begin(), run.end());
-    const Geometry &g = fetcher_.geometry_;
-    pos = g.start_of(run.front()->index());
-    end_ = g.start_of(run.back()->index()) + run.back()->length();
-    done = 0;
-    demand = is_demand;
-    running = false;
-    attempts = 0;
-    attempts_in_all = 0;
-    replacements = 0;
-  }
-
-  std::vector<Block *> blocks; // those from `done` on are ours
-  size_t done = 0;             // blocks complete
-  uint64_t pos = 0;            // next byte of the export to come
-  bool demand = false;
-  bool running = false; // else it waits for not_before
-  bool warm = false;    // on a connection that was used before, most likely
-  HttpEngine::AttemptId attempt_id = 0;
-  unsigned attempts = 0; // without progress
-  unsigned attempts_in_all = 0;
-  unsigned replacements = 0; // of slow connections
-  TimePoint first_attempt{}, this_attempt{}, first_byte{}, not_before{};
-  uint64_t received = 0;        // by this attempt
-  std::optional<Error> verdict; // of the answer's head
-
-private:
-  Fetcher &fetcher_;
-  uint64_t end_ = 0;
-  ByteSpan asked_;
-  uint64_t coming_end_ = 0; // of the object; 0: no head accepted
-};
 
 Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
                  const Geometry &geometry, const ObjectInfo &object,
@@ -224,7 +90,7 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   transfer.attempts = transfer.attempts_in_all = 1;
   transfer.ask();
   bool wanted = !arrival.head() || transfer.on_head(*arrival.head(), arrival.effective_url());
-  in_flight_ += transfer.end() - transfer.pos;
+  in_flight_ += transfer.missing();
   note_in_flight(at);
   if (wanted && arrival.head())
     wanted = transfer.on_body(arrival.bytes());
@@ -237,7 +103,7 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   // What is missing is asked for in the ordinary way, on the first turn.
   if (!arrival.done())
     engine_.cancel(arrival.id());
-  in_flight_ -= transfer.end() - transfer.pos;
+  in_flight_ -= transfer.missing();
   note_in_flight(at);
   if (transfer.complete())
     recycle(transfer);
@@ -280,7 +146,7 @@ void Fetcher::overtake_laggards(TimePoint at) {
     if (engine_.connections() <= engine_.active() ||
         static_cast<double>(in_flight_) > rate * trip / 2)
       return;
-    double missing_s = static_cast<double>(transfer->end() - transfer->pos) / rate;
+    double missing_s = static_cast<double>(transfer->missing()) / rate;
     if (transfer->running && transfer->replacements < kMaxReplacements &&
         !engine_.multiplexed(transfer->attempt_id) && transfer->steady(at, trip) &&
         transfer->left_s(at, trip) > kLaggard * (trip + missing_s))
@@ -304,7 +170,7 @@ void Fetcher::replace_slow(TimePoint at) {
     if (engine_.multiplexed(transfer->attempt_id))
       continue;
     double age_s = to_seconds(at - transfer->this_attempt);
-    double missing = static_cast<double>(transfer->end() - transfer->pos);
+    double missing = static_cast<double>(transfer->missing());
     double received = static_cast<double>(transfer->received);
     double should_s = kStartTrips * trip + (missing + received) / share;
     double grace_s = received == 0 ? kSlowAnswer_s : kSlowGrace_s;
@@ -329,7 +195,7 @@ void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
       transfer.attempt_id, transfer.received, to_seconds(at - transfer.this_attempt) * 1e3,
       geometry_.object_offset(transfer.pos));
   engine_.cancel(transfer.attempt_id);
-  in_flight_ -= transfer.end() - transfer.pos;
+  in_flight_ -= transfer.missing();
   note_in_flight(at);
   transfer.running = false;
   transfer.not_before = at;
@@ -461,13 +327,14 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   return true;
 }
 
-Fetcher::Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
+Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
   std::unique_ptr<Transfer> transfer;
   if (!spare_.empty()) {
     transfer = std::move(spare_.back());
     spare_.pop_back();
   } else {
-    transfer = std::make_unique<Transfer>(*this);
+    Transfer::Owner &owner = *this;
+    transfer = std::make_unique<Transfer>(owner, cache_, geometry_, object_, redacted_url_);
   }
   transfer->reset(blocks, demand);
   transfers_.push_back(std::move(transfer));
@@ -499,13 +366,18 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
         transfer.blocks.size() - transfer.done, transfer.attempts_in_all);
 }
 
+void Fetcher::arrived(uint64_t bytes, TimePoint at) {
+  in_flight_ -= bytes;
+  flow_.received(bytes, at);
+}
+
 void Fetcher::note_in_flight(TimePoint at) { flow_.in_flight(in_flight_, at); }
 
 // An attempt is over.
 void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   TimePoint at = now();
   transfer.running = false;
-  in_flight_ -= transfer.end() - transfer.pos;
+  in_flight_ -= transfer.missing();
   note_in_flight(at);
   // Not the time that a connection took: a server that thinks before it answers
   // must be asked for that much more at a time, and a proxy may be near.

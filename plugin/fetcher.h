@@ -3,7 +3,7 @@
 //
 // fetcher.h - brings blocks: which first, in what transfers, until done.
 //
-// A *transfer* fills a run of consecutive blocks, in order, with as many
+// A *transfer* (transfer.h) fills a run of consecutive blocks, in order, with as many
 // attempts (http_engine.h) as it takes: an answer that is shorter than asked,
 // or breaks off, is resumed from the byte it reached; a Transient failure is
 // tried again after the wait that retry.h says, during which it holds neither
@@ -25,7 +25,7 @@
 // block still wanted fails with that error.
 //
 // Redirects are resolved by the probe; its target stays the one that is asked,
-// also when it comes to refuse (issue 4 will resolve it anew).
+// also when it comes to refuse.
 //
 // Threads: fetch() and poke() any; all else on the engine's (http_engine.h).
 // Ownership: an arriving block handed in carries the fetcher's pin, which ends
@@ -52,6 +52,7 @@
 #include "object.h"
 #include "retry.h"
 #include "stats.h"
+#include "transfer.h"
 
 namespace httpcache {
 
@@ -71,7 +72,7 @@ protected:
   ~PrefetchSource() = default;
 };
 
-class Fetcher final : private HttpEngine::Client {
+class Fetcher final : private HttpEngine::Client, private Transfer::Owner {
 public:
   // All must outlive the fetcher, but ENGINE must be stopped before it ends.
   Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
@@ -92,9 +93,6 @@ public:
   void adopt(const Arrival &arrival, Block &block);
 
 private:
-  class Transfer;
-  friend class Transfer;
-
   TimePoint on_turn(TimePoint now) override;
   void give_up_on_all(TimePoint now);
   void overtake_laggards(TimePoint now);
@@ -109,7 +107,8 @@ private:
   bool start_one_prefetch(TimePoint now);
   Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
   void start(Transfer &transfer, TimePoint now);
-  void ended(Transfer &transfer, const HttpOutcome &outcome);
+  void arrived(uint64_t bytes, TimePoint now) override;
+  void ended(Transfer &transfer, const HttpOutcome &outcome) override;
   void failed(Transfer &transfer, Error error, TimePoint now);
   void recycle(Transfer &transfer);
   void note_in_flight(TimePoint now);

@@ -11,7 +11,8 @@ set -e -u
 picture='
 plugin:       config curl_library image
 image:        block_cache config fetcher http_engine locality object probe readahead retry
-fetcher:      arrival block_cache flow http_engine object retry
+fetcher:      arrival block_cache flow http_engine object retry transfer
+transfer:     block_cache http_engine object
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
 http_engine:  config http_attempt http_errors http_options http_sockets http_times object
