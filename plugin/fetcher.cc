@@ -142,15 +142,22 @@ void Fetcher::overtake_laggards(TimePoint at) {
   double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
   if (!hungry_.load() || rate == 0 || trip == 0)
     return;
+  size_t active = engine_.active();
+  size_t unused = engine_.connections() - std::min(active, engine_.connections());
   for (const auto &transfer : transfers_) {
-    if (engine_.connections() <= engine_.active() ||
-        static_cast<double>(in_flight_) > rate * trip / 2)
+    if (unused == 0)
       return;
-    double missing_s = static_cast<double>(transfer->missing()) / rate;
-    if (transfer->running && transfer->replacements < kMaxReplacements &&
-        !engine_.multiplexed(transfer->attempt_id) && transfer->steady(at, trip) &&
-        transfer->left_s(at, trip) > kLaggard * (trip + missing_s))
+    if (!transfer->running || transfer->replacements >= kMaxReplacements ||
+        engine_.multiplexed(transfer->attempt_id) || !transfer->steady(at, trip))
+      continue;
+    // Others that are under way may be slowed down by the same.
+    uint64_t missing = transfer->missing();
+    double others = static_cast<double>(in_flight_ - missing);
+    if (others < rate * trip / 2 &&
+        transfer->left_s(at, trip) > kLaggard * (trip + static_cast<double>(missing) / rate)) {
       ask_again(*transfer, at);
+      --unused;
+    }
   }
 }
 
