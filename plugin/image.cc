@@ -44,13 +44,14 @@ constexpr unsigned kPreparations = 3;
 // More of what is fetched beyond a miss, once it is read from.
 constexpr uint64_t kFollowUp = 512 << 10;
 
-// Before the link is measured; as in flow.h.
+// Before the link is measured: 8 times what flow.h lets be in flight then, and an
+// eighth of it.
 constexpr uint64_t kFirstTransfer = 512 << 10;
 constexpr uint64_t kFirstAhead = 32 << 20;
 
-// A window may take all that prefetch may: it costs the link nothing, since the
-// bytes in flight are bounded elsewhere (flow.h), and when one connection
-// stalls, what the others bring meanwhile is what keeps the wire busy.
+// One window may take all that may be fetched ahead: the bytes in flight are
+// bounded elsewhere (flow.h), and when one connection stalls, what the others
+// bring meanwhile is what keeps the wire busy.
 Readahead::Bounds bounds_for(const Config &config, uint32_t ahead_blocks,
                              uint64_t transfer_bytes, uint64_t ahead_bytes) {
   uint64_t budget = std::min(uint64_t{ahead_blocks} * config.blocksize,
@@ -300,10 +301,15 @@ size_t Image::next_prefetch(std::span<Block *> out) {
   }
 }
 
+// Whole blocks in BYTES, or in what the user lets be fetched ahead if that is less.
+uint64_t Image::blocks_in(uint64_t bytes) const {
+  return std::min(bytes, config_.readahead.value_or(UINT64_MAX)) / geometry_.block_size();
+}
+
 // Has some more of the export's front fetched.
 bool Image::prepare() {
   --preparations_;
-  uint64_t blocks = kPreparation / geometry_.block_size();
+  uint64_t blocks = blocks_in(kPreparation);
   if (blocks == 0 || prepared_.value >= geometry_.block_count() || hints_.size() >= kMaxHints)
     return false;
   BlockRun run{prepared_, std::min(blocks, geometry_.block_count() - prepared_.value)};
@@ -312,13 +318,15 @@ bool Image::prepare() {
   return true;
 }
 
-// The reader has come to what was fetched beyond a miss: go on behind it.
+// The reader has come to what was fetched beyond a miss: go on behind it, but not
+// further than the user lets it be fetched ahead of the read.
 bool Image::follow_up(const BlockRun &read) {
-  std::optional<BlockIndex> end = locality_.read(read);
-  if (!end || end->value >= geometry_.block_count() || !hints_.empty())
+  std::optional<BlockIndex> begin = locality_.read(read);
+  uint64_t end = std::min(geometry_.block_count(), read.end().value + blocks_in(UINT64_MAX));
+  if (!begin || begin->value >= end || !hints_.empty())
     return false; // what waits longer comes too late
   uint64_t blocks = std::max<uint64_t>(1, kFollowUp / geometry_.block_size());
-  BlockRun run{*end, std::min(blocks, geometry_.block_count() - end->value)};
+  BlockRun run{*begin, std::min(blocks, end - begin->value)};
   if (cache_.count_leading(run, true) == run.count)
     return false;
   hints_.push_back(run);
@@ -327,10 +335,11 @@ bool Image::follow_up(const BlockRun &read) {
 }
 
 size_t Image::next_beyond(BlockIndex after, std::span<Block *> out) {
-  BlockRun run{after + 1, std::min<uint64_t>(out.size(), geometry_.block_count() - after.value - 1)};
+  uint64_t most = std::min(blocks_in(UINT64_MAX), geometry_.block_count() - after.value - 1);
+  BlockRun run{after + 1, std::min<uint64_t>(out.size(), most)};
   {
     MutexLock lock(plan_mu_);
-    if (run.count == 0 || readahead_.bounds().max_window == 0 || !locality_.worthwhile())
+    if (run.count == 0 || !locality_.worthwhile())
       return 0;
   }
   run.count = cache_.claim_ahead(run, out, false);
