@@ -15,11 +15,12 @@ namespace {
 // best fixed limits found were 8 MiB at 40 ms and 500 Mbit/s, 5 MiB at 120 and
 // 200, 6 MiB at 60 and 300 (with a prototype): not one multiple of the
 // bandwidth-delay product, but each 90 to 110 ms more than the round trip, the
-// length of that link's queue.
+// length of that link's queue.  With 80 ms a queue of 100 ms still overflowed now
+// and then under cubic, with 50 the wire was not quite full.
 constexpr double kQueue_s = 0.065;
 
-// A short way has no such queue: a few round trips, or what a process waits for its
-// turn.
+// An answer that came over a short way has not stood in such a queue, but at most
+// for a few round trips, or until a process had its turn.
 constexpr double kQueueTrips = 8;
 constexpr double kMinQueue_s = 0.001;
 
@@ -51,7 +52,7 @@ constexpr uint64_t kMaxTransfer = 4 << 20;
 constexpr uint64_t kMinAnswer = 128 << 10;
 constexpr size_t kBurstRank = 2;
 
-// Answers that stood in the queue for less than the first share of kQueue_s leave
+// Answers that stood in the queue for less than the first share of queue_s() leave
 // room for more to be asked for, those for more than the second do not.
 constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample

@@ -6,8 +6,8 @@
 // What is asked for and has not come yet must be at least a bandwidth-delay
 // product, or the wire idles; and less than that plus the bottleneck's queue,
 // or the connections overfill it together, packets drop, and everybody waits
-// for the one that stalls.  Any fixed number is wrong on
-// another link, so both factors are measured:
+// for the one that stalls.  Any fixed number is wrong on another link, so both
+// factors are measured:
 //
 //   rate        bytes a second over all connections, a high one of late, not
 //               the highest: after a stall the kernel hands over in a moment
@@ -20,8 +20,9 @@
 // until the rate has stopped growing.  And more, step by step, while answers do not
 // stand in a queue: then it is not the bottleneck but the connections that bring no
 // more (packets get lost at random, and each sends what little it dares), and
-// asking for less would only make the rate less still, and so on.  It grows by itself: as long as the wire has room, more bytes in flight give a higher
-// rate, which allows more in flight.
+// asking for less would only make the rate less still, and so on.  It grows by
+// itself: as long as the wire has room, more bytes in flight give a higher rate,
+// which allows more in flight.
 //
 // Pure: the time is passed in.  Threads: none (the engine's).  Units: bytes,
 // seconds.  Errors: none.

@@ -26,8 +26,10 @@
 //
 // The window starts small, and at least doubles when the reader had to wait for
 // bytes beyond those that the last doubling planned: the reader has caught up.
-// It grows with what the stream has read also when nobody waits.  It is bounded by what the link can use and the cache can hold (set_bounds), and
-// by an equal share of the cache's budget for each stream that has a window.
+// It grows with what the stream has read also when nobody waits.  It is bounded by
+// what the link can use and the cache can hold (set_bounds), and by an equal share
+// of the budget for each stream that has a window; with several of them, some is
+// kept free for what was fetched behind a slice's border.
 // A new run is planned when a whole transfer, or half of the window, has room.
 //
 // A window ends where another stream has been: clients copy a file in slices
