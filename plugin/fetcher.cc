@@ -58,22 +58,18 @@ Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
     : engine_(engine), cache_(cache), source_(source), geometry_(geometry),
       object_(object), redacted_url_(redact_url(object.effective_url)),
       connections_(connections), policy_(), stats_(stats),
+      // No more blocks can be new at a time; with room for all, fetch() cannot fail
+      // and leave a block that nobody brings.
+      demand_(cache.capacity()),
       flow_(geometry.block_size(), connections),
       random_(std::random_device{}()) {
-  // No more blocks can be new at a time; with room for all, fetch() cannot fail
-  // and leave a block that nobody brings.
-  inbox_.reserve(cache.capacity());
-  taken_.reserve(cache.capacity());
   engine_.set_client(*this);
 }
 
 Fetcher::~Fetcher() = default;
 
-void Fetcher::fetch(std::span<Block *const> blocks) {
-  {
-    MutexLock lock(mu_);
-    inbox_.insert(inbox_.end(), blocks.begin(), blocks.end());
-  }
+void Fetcher::fetch(std::span<Block *const> blocks, Demand::Reader reader) {
+  demand_.add(blocks, reader);
   engine_.wake();
 }
 
@@ -115,7 +111,8 @@ size_t Fetcher::free_connections() const {
 }
 
 TimePoint Fetcher::on_turn(TimePoint at) {
-  take_inbox();
+  demand_.take_inbox();
+  flow_.keep_queue_short(demand_.jumping(at));
   if (gone_)
     give_up_on_all(at);
   overtake_laggards(at);
@@ -214,22 +211,13 @@ void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
 
 // The object has changed: what has not been asked for will not be.
 void Fetcher::give_up_on_all(TimePoint at) {
-  for (; !demand_.empty(); demand_.pop_front())
-    cache_.fail(*demand_.front(), gone_);
+  for (Block *block : demand_.take_all())
+    cache_.fail(*block, gone_);
   for (size_t i = 0; i < transfers_.size();) // failed() moves another to place i
     if (transfers_[i]->running)
       ++i;
     else
       failed(*transfers_[i], *gone_, at);
-}
-
-void Fetcher::take_inbox() {
-  {
-    MutexLock lock(mu_);
-    taken_.swap(inbox_);
-  }
-  demand_.insert(demand_.end(), taken_.begin(), taken_.end());
-  taken_.clear();
 }
 
 void Fetcher::start_due_retries(TimePoint at) {
@@ -241,18 +229,31 @@ void Fetcher::start_due_retries(TimePoint at) {
 void Fetcher::start_demand(TimePoint at) {
   size_t most = static_cast<size_t>(std::max<uint64_t>(
       1, flow_.transfer_bytes() / geometry_.block_size()));
-  while (!demand_.empty() && free_connections() > 0) {
-    if (soon_a_free_connection(at))
+  while (free_connections() > 0) {
+    std::optional<Demand::Reader> reader = demand_.next(streams_may_go_on());
+    if (!reader || soon_a_free_connection(at))
       return;
-    batch_.clear();
-    do {
-      batch_.push_back(demand_.front());
-      demand_.pop_front();
-    } while (!demand_.empty() && batch_.size() < most &&
-             demand_.front()->index() == batch_.back()->index() + 1);
+    demand_.take(*reader, most, batch_, at);
     add_what_follows();
     start(new_transfer(batch_, true), at);
   }
+}
+
+// Streams alone may ask for all that they wait for: what stands in the queue then
+// delays nobody else.  Beside readers that jump, only for what keeps the wire full.
+bool Fetcher::streams_may_go_on() const {
+  if (!flow_.queue_is_short())
+    return true;
+  uint64_t demanded = 0; // prefetch is held back by demand, not the other way round
+  for (const auto &transfer : transfers_)
+    if (transfer->running && transfer->demand)
+      demanded += transfer->missing();
+  return demanded == 0 || (demanded < flow_.limit() && free_connections() > reserved_connections());
+}
+
+// Those that prefetch, and streams beside jumps, leave free.
+size_t Fetcher::reserved_connections() const {
+  return connections_ == 1 ? 0 : std::max<size_t>(1, connections_ / kReservedShare);
 }
 
 // Makes the demand transfer in batch_ longer.
@@ -308,10 +309,9 @@ void Fetcher::start_prefetch(TimePoint at) {
 }
 
 bool Fetcher::start_one_prefetch(TimePoint at) {
-  size_t reserved = connections_ == 1 ? 0 : std::max<size_t>(1, connections_ / kReservedShare);
   uint64_t limit = flow_.limit();
   // Prefetch may have a connection made while demand waits for one in use.
-  if ((!demand_.empty() && !held_since_) || free_connections() <= reserved || in_flight_ >= limit)
+  if ((!demand_.empty() && !held_since_) || free_connections() <= reserved_connections() || in_flight_ >= limit)
     return false;
   // A full transfer, or wait until there is room for one; but never wait with
   // nothing under way.

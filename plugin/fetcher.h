@@ -11,12 +11,10 @@
 // is asked for again on another.  Bytes go straight into the cache's blocks, and
 // their readers are served as they come.
 //
-// Demand goes before prefetch.  Demand runs are taken in the order they came,
-// neighbours joined into one transfer, and what follows added to it if that costs
-// no more than the round trip.  When every connection is in use, one that is
+// Demand (demand.h) goes before prefetch, neighbours joined into one transfer, and
+// what follows added to it if that costs no more than the round trip.  When every connection is in use, one that is
 // about to be free is waited for rather than a new one made, whose handshakes and
-// slow start take longer.  Prefetch is asked for (PrefetchSource)
-// only while no demand waits, connections beyond the reserved ones are free,
+// slow start take longer.  Prefetch is asked for (PrefetchSource) only while no demand waits, connections beyond the reserved ones are free,
 // and the bytes in flight are below what the link can use (flow.h).
 //
 // A prefetch that fails is silent and makes prefetch pause; its blocks leave
@@ -34,7 +32,6 @@
 #define HTTPCACHE_FETCHER_H
 
 #include <atomic>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <random>
@@ -44,11 +41,11 @@
 
 #include "arrival.h"
 #include "block_cache.h"
+#include "demand.h"
 #include "error.h"
 #include "flow.h"
 #include "geometry.h"
 #include "http_engine.h"
-#include "mutex.h"
 #include "object.h"
 #include "retry.h"
 #include "stats.h"
@@ -80,9 +77,8 @@ public:
           unsigned connections, Stats &stats);
   ~Fetcher();
 
-  // BLOCKS are New (BlockCache::claim), in ascending order; somebody waits for
-  // them.
-  void fetch(std::span<Block *const> blocks) EXCLUDES(mu_);
+  // BLOCKS are New (BlockCache::claim), in ascending order; READER waits for them.
+  void fetch(std::span<Block *const> blocks, Demand::Reader reader);
 
   // The source may have something now.  Wakes the engine only if it was told
   // "nothing" before.
@@ -101,6 +97,7 @@ private:
   void take_inbox();
   void start_due_retries(TimePoint now);
   void start_demand(TimePoint now);
+  bool streams_may_go_on() const;
   bool soon_a_free_connection(TimePoint now);
   void add_what_follows();
   void start_prefetch(TimePoint now);
@@ -113,6 +110,7 @@ private:
   void recycle(Transfer &transfer);
   void note_in_flight(TimePoint now);
   size_t free_connections() const;
+  size_t reserved_connections() const;
 
   HttpEngine &engine_;
   BlockCache &cache_;
@@ -124,14 +122,11 @@ private:
   const RetryPolicy policy_;
   Stats &stats_;
 
-  Mutex mu_;
-  std::vector<Block *> inbox_ GUARDED_BY(mu_);
+  Demand demand_; // not yet asked for
   std::atomic<bool> hungry_{false}; // the source last gave nothing
 
   // The engine's thread only.
   Flow flow_;
-  std::vector<Block *> taken_; // the inbox, while it is gone through
-  std::deque<Block *> demand_; // not yet asked for
   std::vector<std::unique_ptr<Transfer>> transfers_; // running or waiting to retry
   std::vector<std::unique_ptr<Transfer>> spare_;
   std::vector<Block *> batch_; // scratch

@@ -58,6 +58,12 @@ constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample
 constexpr double kMaxGain = 4;
 
+// While readers wait for single answers these stand in the queue for a quarter of the
+// trip at most, which they do not feel, on long ways for less.  Each sample brings
+// that half as near again: the next one is under way already.
+constexpr double kShortTrips = 0.25, kMaxShortQueue_s = 0.010;
+constexpr double kShortStep = 0.5;
+
 // A wire that had less to do than this much of what it holds was starved.
 constexpr double kFedShare = 0.75;
 
@@ -90,7 +96,7 @@ double Flow::Samples::lowest() const {
 }
 
 Flow::Flow(uint32_t block_size, unsigned connections)
-    : block_size_(block_size), connections_(connections) {}
+    : block_size_(block_size), connections_(connections), allowed_s_(kQueue_s) {}
 
 void Flow::round_trip(Duration latency, TimePoint now) {
   if (latency <= Duration::zero())
@@ -142,8 +148,8 @@ void Flow::received(uint64_t bytes, TimePoint now) {
   double rate = static_cast<double>(sample_bytes_) / to_seconds(length);
   if (!starved(sample_least_) || rate > bytes_per_second())
     rates_.add(rate);
-  if (!starting_ && !starved(sample_least_))
-    adapt_gain();
+  if (!starting_ && !starved(sample_least_) && sample_answers_ > 0)
+    adapt(sample_trips_ / sample_answers_ - round_trip_s());
   begin_sample(now);
 }
 
@@ -155,10 +161,22 @@ void Flow::begin_sample(TimePoint now) {
   sample_answers_ = 0;
 }
 
-void Flow::adapt_gain() {
-  if (sample_answers_ == 0)
-    return;
-  double queued_s = sample_trips_ / sample_answers_ - round_trip_s();
+void Flow::keep_queue_short(bool wanted) {
+  short_ = wanted;
+  if (!wanted)
+    allowed_s_ = kQueue_s;
+}
+
+// A sample's answers stood in the queue for QUEUED_S.
+void Flow::adapt(double queued_s) {
+  if (short_) {
+    double aim_s = std::clamp(kShortTrips * round_trip_s(), kMinQueue_s, kMaxShortQueue_s);
+    allowed_s_ = std::clamp(allowed_s_ + kShortStep * (aim_s - queued_s), 0.0, kQueue_s);
+    if (allowed_s_ < kQueue_s) {
+      gain_ = 1;
+      return;
+    }
+  }
   if (queued_s < kShortQueue * queue_s())
     gain_ = std::min(gain_ * kGainStep, kMaxGain);
   else if (queued_s > kLongQueue * queue_s())
@@ -218,7 +236,7 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * (trips * trip + (looking_ ? 0 : kQueue_s)) * (looking_ ? 1 : gain_);
+  double bytes = rate * (trips * trip + (looking_ ? 0 : allowed_s_)) * (looking_ ? 1 : gain_);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),

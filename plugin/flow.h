@@ -54,6 +54,11 @@ public:
   // ASKED bytes are asked for and have not come; call when it changes.
   void in_flight(uint64_t asked, TimePoint now);
 
+  // Readers wait for single answers, or do not any more: let less stand in the
+  // queue, so that theirs do not wait there.
+  void keep_queue_short(bool wanted);
+  bool queue_is_short() const { return short_; }
+
   // Most bytes to be asked for at once.
   uint64_t limit() const;
   // What a transfer of a long sequential run should bring.
@@ -89,7 +94,7 @@ private:
   void look_at_trip(TimePoint now);
   void begin_round(TimePoint now);
   void begin_sample(TimePoint now);
-  void adapt_gain();
+  void adapt(double queued_s);
   double queue_s() const;
   bool starved(uint64_t least_asked) const;
 
@@ -106,6 +111,8 @@ private:
   double sample_trips_ = 0;   // sum
   unsigned sample_answers_ = 0;
   double gain_ = 1; // of limit()
+  double allowed_s_; // to stand in the queue
+  bool short_ = false;
   uint64_t asked_ = 0;
   bool looking_ = false; // at the trip with an empty queue, or did
   TimePoint look_end_{};

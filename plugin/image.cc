@@ -216,17 +216,22 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
       ++joined;
   }
   size_t hit = mine.size() - missed - joined;
+  // A read of so many blocks that it takes several rounds is a stream by itself.
+  Planned planned{.streaming = true};
+  if (first)
+    planned = plan(offset, buffer.size(), missed > 0, missed + joined > 0);
+  if (missed > 0)
+    fetcher_.fetch(std::span(missing).first(missed),
+                   planned.streaming ? Demand::Reader::Streaming : Demand::Reader::Jumping);
+  else if (planned.more)
+    fetcher_.poke();
   if (hit < mine.size()) {
-    if (missed > 0)
-      fetcher_.fetch(std::span(missing).first(missed));
     stats_->blocks_missed.add(missed);
     stats_->blocks_joined.add(joined);
   }
   stats_->blocks_hit.add(hit);
   log(LogArea::Cache, "read {}+{} blocks {}+{} hit={} joined={} missed={}", offset, buffer.size(),
       run.first.value, mine.size(), hit, joined, missed);
-  if (first)
-    plan(offset, buffer.size(), missed > 0, missed + joined > 0);
 
   for (; pins.first < mine.size(); pins.drop_first()) {
     Block &block = *mine[pins.first].block;
@@ -240,20 +245,18 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
   return {};
 }
 
-// Tells the planner of a read, and the fetcher if something came of it.
-void Image::plan(uint64_t offset, uint64_t count, bool missed, bool waited) {
+// Tells the planner of a read.
+Image::Planned Image::plan(uint64_t offset, uint64_t count, bool missed, bool waited) {
+  Planned planned;
   if (config_.readahead == 0u)
-    return;
-  bool wanted;
-  {
-    MutexLock lock(plan_mu_);
-    wanted = readahead_.observe(offset, count, waited);
-    wanted |= follow_up(geometry_.run_of(offset, count));
-    if (missed && preparations_ > 0)
-      wanted |= prepare();
-  }
-  if (wanted)
-    fetcher_.poke();
+    return planned;
+  MutexLock lock(plan_mu_);
+  planned.more = readahead_.observe(offset, count, waited);
+  planned.streaming = readahead_.streaming();
+  planned.more |= follow_up(geometry_.run_of(offset, count));
+  if (missed && preparations_ > 0)
+    planned.more |= prepare();
+  return planned;
 }
 
 void Image::prefetch(uint64_t offset, uint64_t count) {

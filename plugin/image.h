@@ -98,7 +98,11 @@ private:
 
   Result<void> read_some(BlockRun &run, std::span<char> buffer, uint64_t offset,
                          bool first, CancelCheck &cancel);
-  void plan(uint64_t offset, uint64_t count, bool missed, bool waited) EXCLUDES(plan_mu_);
+  struct Planned {
+    bool more = false;      // there is something to fetch ahead now
+    bool streaming = false; // the read goes on with a sequential stream
+  };
+  Planned plan(uint64_t offset, uint64_t count, bool missed, bool waited) EXCLUDES(plan_mu_);
 
   size_t next_prefetch(std::span<Block *> out) override EXCLUDES(plan_mu_);
   size_t next_beyond(BlockIndex after, std::span<Block *> out) override EXCLUDES(plan_mu_);

@@ -93,6 +93,7 @@ bool Readahead::observe(uint64_t offset, uint64_t count, bool waited) {
     id = by_pos_[place].id;
     advance(place, offset, count, waited);
   }
+  streaming_ = streams_[id].window > 0;
   note_use(id);
   make_ready(id);
   retire_idle();

@@ -72,6 +72,9 @@ public:
   // ready that must wait for room in the budget.
   bool observe(uint64_t offset, uint64_t count, bool waited);
 
+  // Did the read observed last go on with a stream that has a window?
+  bool streaming() const { return streaming_; }
+
   // The next run, at most transfer_bytes long.  The stream counts it as asked
   // for; some of it may be in the cache already.
   std::optional<Plan> next();
@@ -164,6 +167,7 @@ private:
   uint64_t reads_ = 0;
   uint64_t outstanding_ = 0; // sum of ahead - pos
   uint32_t windows_ = 0;     // streams with ahead > pos
+  bool streaming_ = false;
 };
 
 } // namespace httpcache

@@ -11,7 +11,8 @@ set -e -u
 picture='
 plugin:       config curl_library image
 image:        block_cache config fetcher http_engine locality object probe readahead retry
-fetcher:      arrival block_cache flow http_engine object retry transfer
+fetcher:      arrival block_cache demand flow http_engine object retry transfer
+demand:       block_cache
 transfer:     block_cache http_engine object
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
