@@ -34,8 +34,9 @@ constexpr double kSlowFactor = 2;
 constexpr double kSlowGrace_s = 0.5;
 constexpr unsigned kMaxReplacements = 4;
 // Such that asking anew, on a connection that waits with nothing to do, clearly
-// wins: by this factor.
+// wins: by this factor, when it has taken longer than a process waits for its turn.
 constexpr double kLaggard = 1.5;
+constexpr Duration kLaggardAge = std::chrono::milliseconds(100);
 // Without a first byte it may be the server that thinks (a cold object store, a
 // cache that must ask elsewhere); asked again it would begin anew.
 constexpr double kSlowAnswer_s = 10;
@@ -145,7 +146,8 @@ void Fetcher::overtake_laggards(TimePoint at) {
     if (unused == 0)
       return;
     if (!transfer->running || transfer->replacements >= kMaxReplacements ||
-        engine_.multiplexed(transfer->attempt_id) || !transfer->steady(at, trip))
+        at - transfer->this_attempt < kLaggardAge || engine_.multiplexed(transfer->attempt_id) ||
+        !transfer->steady(at, trip))
       continue;
     // Others that are under way may be slowed down by the same.
     uint64_t missing = transfer->missing();
