@@ -49,15 +49,13 @@ constexpr uint64_t kFollowUp = 512 << 10;
 constexpr uint64_t kFirstTransfer = 512 << 10;
 constexpr uint64_t kFirstAhead = 32 << 20;
 
-// One window may take all that may be fetched ahead: the bytes in flight are
-// bounded elsewhere (flow.h), and when one connection stalls, what the others
-// bring meanwhile is what keeps the wire busy.
 Readahead::Bounds bounds_for(const Config &config, uint32_t ahead_blocks,
                              uint64_t transfer_bytes, uint64_t ahead_bytes) {
-  uint64_t budget = std::min(uint64_t{ahead_blocks} * config.blocksize,
-                             std::max<uint64_t>(ahead_bytes, config.blocksize));
-  return {std::min(budget, config.readahead.value_or(UINT64_MAX)), budget,
-          std::min(transfer_bytes, std::max<uint64_t>(budget / 2, config.blocksize))};
+  Readahead::Bounds bounds = Readahead::Bounds::of(
+      uint64_t{ahead_blocks} * config.blocksize, config.readahead.value_or(UINT64_MAX),
+      transfer_bytes, std::max<uint64_t>(ahead_bytes, config.blocksize));
+  bounds.transfer_bytes = std::max<uint64_t>(bounds.transfer_bytes, config.blocksize);
+  return bounds;
 }
 
 // How many blocks behind the first to ask for at the start, see probe.h: each on

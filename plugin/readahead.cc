@@ -56,6 +56,15 @@ constexpr uint64_t kTurns = 2;
 
 } // namespace
 
+// One window may take all that may be fetched ahead: the bytes in flight are
+// bounded elsewhere (flow.h), and when one connection stalls, what the others
+// bring meanwhile is what keeps the wire busy.
+Readahead::Bounds Readahead::Bounds::of(uint64_t held, uint64_t most, uint64_t transfer,
+                                        uint64_t ahead) {
+  uint64_t budget = std::min(held, ahead);
+  return {std::min(budget, most), budget, std::min(transfer, budget / 2)};
+}
+
 Readahead::Readahead(const Geometry &geometry, const Bounds &bounds)
     : geometry_(geometry), bounds_(bounds), ready_(kMaxStreams) {
   streams_.reserve(kMaxStreams);

@@ -57,6 +57,10 @@ public:
     uint64_t max_window = 0;     // of one stream; 0 turns readahead off
     uint64_t budget = 0;         // of all windows together
     uint64_t transfer_bytes = 0; // what one transfer should bring
+
+    // Of a cache that has room for HELD bytes of windows, a user who lets one take
+    // MOST, and a link that can use AHEAD in transfers of TRANSFER (flow.h).
+    static Bounds of(uint64_t held, uint64_t most, uint64_t transfer, uint64_t ahead);
   };
   // A run worth fetching.  STREAM and GENERATION are for give_back().
   struct Plan {

@@ -11,9 +11,11 @@
 #include <queue>
 #include <random>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "catch.h"
+#include "flow.h"
 
 using namespace httpcache;
 
@@ -64,6 +66,13 @@ public:
     clients_.push_back({std::move(source), think_us});
   }
 
+  // The limit and the planner's bounds follow from what is measured, as in the
+  // fetcher and the image; the cache has room for HELD bytes of windows.
+  void measure(uint64_t held) {
+    flow_.emplace(kBlock, kConnections);
+    held_ = held;
+  }
+
   Played play() {
     for (size_t i = 0; i < clients_.size(); ++i)
       events_.push({now_ + static_cast<double>(i), i});
@@ -72,8 +81,7 @@ public:
       events_.pop();
       now_ = event.at;
       if (event.client == kArrival) {
-        in_flight_ -= arriving_.front();
-        arriving_.pop();
+        arrive();
       } else {
         step(event.client);
       }
@@ -88,6 +96,7 @@ public:
 
 private:
   static constexpr size_t kArrival = SIZE_MAX;
+  static constexpr unsigned kConnections = 16;
   struct Client {
     Source source;
     double think_us;
@@ -104,17 +113,51 @@ private:
     uint64_t bytes_read = 0;
   };
 
-  void fetch(uint64_t index, bool prefetch) {
+  struct Piece {
+    uint64_t length;
+    double latency_us;  // until its first byte came; 0: it follows another
+  };
+
+  // FOLLOWS: in one transfer with the block before.
+  void fetch(uint64_t index, bool prefetch, bool follows = false) {
     uint64_t length = geometry_.length_of({index});
+    double latency_us = std::max(link_.rtt_us, link_free_ - now_);
     link_free_ = std::max(now_ + link_.rtt_us, link_free_) +
                  static_cast<double>(length) / link_.bytes_per_us;
     blocks_[index] = {link_free_, prefetch};
     in_flight_ += length;
-    arriving_.push(length);
+    arriving_.push({length, follows ? 0 : latency_us});
+    if (flow_)
+      flow_->in_flight(in_flight_, at());
     events_.push({link_free_, kArrival});
     result_.fetched += length;
     if (prefetch)
       result_.prefetched += length;
+  }
+
+  void arrive() {
+    Piece piece = arriving_.front();
+    arriving_.pop();
+    in_flight_ -= piece.length;
+    if (!flow_)
+      return;
+    if (piece.latency_us > 0)
+      flow_->round_trip(from_us(piece.latency_us), at());
+    flow_->received(piece.length, at());
+    planner.set_bounds(
+        Readahead::Bounds::of(held_, UINT64_MAX, flow_->transfer_bytes(), flow_->ahead_bytes()));
+  }
+
+  static Duration from_us(double us) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::micro>(us));
+  }
+  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + from_us(now_); }
+
+  // Is there room for a transfer?
+  bool room() const {
+    if (!flow_)
+      return in_flight_ < link_.limit;
+    return in_flight_ == 0 || in_flight_ + flow_->transfer_bytes() <= flow_->limit();
   }
 
   void step(size_t client) {
@@ -149,16 +192,17 @@ private:
   }
 
   void pull() {
-    while (in_flight_ < link_.limit) {
+    while (room()) {
       std::optional<Readahead::Plan> plan = planner.next();
       result_.most_outstanding = std::max(result_.most_outstanding, planner.outstanding());
       if (!plan)
         return;
       REQUIRE(plan->run.count > 0);
       REQUIRE(plan->run.end().value <= geometry_.block_count());
+      bool follows = false;
       for (uint64_t i = 0; i < plan->run.count; ++i)
         if (blocks_.count(plan->run.first.value + i) == 0)
-          fetch(plan->run.first.value + i, true);
+          fetch(plan->run.first.value + i, true, std::exchange(follows, true));
     }
   }
 
@@ -167,7 +211,9 @@ private:
   std::vector<Client> clients_;
   std::priority_queue<Event> events_;
   std::unordered_map<uint64_t, Block> blocks_;
-  std::queue<uint64_t> arriving_;
+  std::queue<Piece> arriving_;
+  std::optional<Flow> flow_;
+  uint64_t held_ = 0;
   double now_ = 0, link_free_ = 0, end_ = 0;
   uint64_t in_flight_ = 0;
   Played result_;
@@ -229,6 +275,40 @@ TEST_CASE("one sequential reader gets what the link can give", "[readahead]") {
     CHECK(p.fetched == kSize);
     CHECK(p.unused == 0);
   }
+}
+
+TEST_CASE("by what it measures, any link is used in full, within the cache", "[readahead]") {
+  constexpr uint64_t kHeld = 112 * kMiB; // seven eighths of the default cache
+  for (double mbit : {1.0, 20.0, 200.0, 500.0, 2000.0, 10000.0})
+    for (double trip_ms : {0.1, 1.0, 10.0, 40.0, 120.0, 300.0}) {
+      CAPTURE(mbit, trip_ms);
+      Link link;
+      link.rtt_us = trip_ms * 1e3;
+      link.bytes_per_us = mbit / 8;
+      // Twenty seconds and a hundred round trips, or as much as can be simulated.
+      double seconds = 20 + trip_ms / 10;
+      uint64_t size = std::clamp<uint64_t>(static_cast<uint64_t>(seconds * mbit / 8 * 1e6), 32 * kMiB, 16 * kGiB);
+      for (uint64_t part : {uint64_t{1}, uint64_t{3}}) {
+        CAPTURE(part);
+        uint64_t read = size / part / kBlock * kBlock;
+        World world(size, Readahead::Bounds::of(kHeld, UINT64_MAX, 512 * kKiB, 32 * kMiB), link);
+        world.measure(kHeld);
+        auto list = std::make_shared<Source>(sequence(0, read, kBlock));
+        for (int i = 0; i < 16; ++i) // nbdkit's threads
+          world.add_client(shared(list));
+        Played p = world.play();
+        SHOW(p);
+        // Sixteen connections with 4 MiB each are the most that is in flight.
+        double most = static_cast<double>(64 * kMiB) / (mbit / 8 * trip_ms * 1e3);
+        CHECK(p.us < 1.06 * static_cast<double>(read) / link.bytes_per_us / std::min(1.0, most) +
+                         25 * link.rtt_us);
+        CHECK(p.most_outstanding <= kHeld);
+        // Where the stream stops, its window was fetched in vain, once: as much as was
+        // read, or, as this reader always waits, up to four times as much of 32 MiB.
+        CHECK(p.unused <= std::min(kHeld, std::max(read, std::min(4 * read, 32 * kMiB)) + 2 * kMiB));
+        CHECK(p.fetched <= read + p.unused);
+      }
+    }
 }
 
 TEST_CASE("a steady reader slower than the link hardly waits", "[readahead]") {
