@@ -44,7 +44,7 @@ expect_equal convert-links "$(verdict convert-links 'ocean cubic' alone)" \
 expect_equal compressed-links "$(verdict compressed-links 'lossy cubic' alone)" '1.000: met'
 expect_equal clients "$(verdict clients 'continent cubic' origin)" '1.010: met'
 expect_equal memory "$(verdict memory 'continent cubic' memory)" '40.000: short by 8.00 MiB'
-expect_equal boot "$(verdict boot 'guest cubic' seconds)" '5.000: met'
+expect_equal boot "$(verdict boot 'guest cubic' 'by its clock')" '5.000: met'
 expect_equal "not measured" "$(verdict copy 'thin bbr' wire)" '-: not measured'
 expect_text "the sum" "$tmp/targets.txt" '^5 met, 2 short, [0-9]+ not measured$'
 

@@ -17,7 +17,6 @@ import replay
 from link import HERE
 
 TRACE = os.path.join(HERE, "boot-trace.txt")
-REPLAY = shlex.join([sys.executable, replay.__file__, TRACE])
 CONVERT = "qemu-img convert -f {fmt} -O raw {src} {out}"
 QEMU_CONVERT = "qemu-img convert -O raw {src} {out}"
 # The same without a file: for all but the one whose result is compared.
@@ -50,6 +49,11 @@ def qemu_job(text, words, verify="same"):
                       for kind in ("nbd", "file", "qemu")}, verify)
 
 
+def replay_job(text, pace):
+    words = shlex.join([sys.executable, replay.__file__, pace, TRACE]) + " {src} {tmp}/replay.json"
+    return Job(text, {"nbd": words, "file": words}, "replay", figures="replay")
+
+
 JOBS = {
     "convert": Job("qemu-img convert to local raw", {"nbd": CONVERT, "file": CONVERT, "qemu": QEMU_CONVERT}, "raw"),
     "convert8": Job("8 of them at once", {
@@ -66,8 +70,8 @@ JOBS = {
                                                       "file": fio(COLD, "psync")}, figures="fio"),
     "random16": Job("cold random 4 KiB reads, 16 deep", {"nbd": fio(COLD + " --iodepth=16")}, figures="fio"),
     "random-beside-copy": Job("the same, 1 deep, beside an nbdcopy", {"nbd": BESIDE}, figures="fio"),
-    "boot": Job("the reads of a guest's boot", {"nbd": REPLAY + " {src} {tmp}/replay.json",
-                                               "file": REPLAY + " {src} {tmp}/replay.json"}, "replay", figures="replay"),
+    "boot": replay_job("the reads of a guest's boot, each delay added", "thinking"),
+    "boot-clock": replay_job("the reads of a guest's boot, by its clock", "by-clock"),
 }
 
 

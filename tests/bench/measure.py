@@ -99,7 +99,7 @@ class Bench:
     def _timeout(self, experiment):
         if self._settings.timeout:
             return self._settings.timeout
-        return 240 if experiment.job == "boot" else max(60, 4 * experiment.limit) * jobs.JOBS[experiment.job].clients ** 0.5
+        return 240 if experiment.job.startswith("boot") else max(60, 4 * experiment.limit) * jobs.JOBS[experiment.job].clients ** 0.5
 
     def _one(self, experiment, way, link, server):
         job, image = jobs.JOBS[experiment.job], experiment.image

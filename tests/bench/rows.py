@@ -103,6 +103,11 @@ def random_reads(depth):
                   over(of("reads_per_second", job=job), of("reads_per_second", "nbdkit-curl", job)))
 
 
+def over_local(job, words):
+    return Target(f"seconds over local, {words}", "<=", 6,
+                  each_run(lambda a, b: a - b, of("wall", job=job), of("wall", "local", job)), "s")
+
+
 ROWS = {
     "convert": Row("convert qcow2", ("continent",), "plain", ("convert",), ("httpcache", "aria2c", "curl"), (
         Target("wall / wire limit", "<=", 1.05, over(WALL, LIMIT)),), ALL_PEERS),
@@ -131,10 +136,12 @@ ROWS = {
         protocol="http"),
     "random": Row("cold random 4 KiB reads", ("continent",), "plain", ("random1", "random16"),
                   ("httpcache", "nbdkit-curl"), (random_reads(1), random_reads(16)), ("nbdkit-new",)),
-    "boot": Row("guest boot", ("guest",), "boot", ("boot",), ("httpcache", "local"), (
-        Target("seconds over local", "<=", 6, each_run(lambda a, b: a - b, WALL, of("wall", "local")), "s"),
-        Target("MB fetched", "<=", 200, each_run(lambda n: n / 1e6, of("bytes")), "MB"))),
-    "boot-thin": Row("guest boot", ("thin",), "boot", ("boot",), ("httpcache", "nbdkit-curl"), (
+    # The reference figures can only come from a replay by the clock: 1493 reads of more than 40 ms, one by one, and 35 s
+    # of thinking are 95 s and more, and nbdkit curl is given as 80.
+    "boot": Row("guest boot", ("guest",), "boot", ("boot-clock", "boot"), ("httpcache", "local"), (
+        over_local("boot-clock", "by its clock"), over_local("boot", "each delay added"),
+        Target("MB fetched", "<=", 200, each_run(lambda n: n / 1e6, of("bytes", job="boot-clock")), "MB"))),
+    "boot-thin": Row("guest boot", ("thin",), "boot", ("boot-clock",), ("httpcache", "nbdkit-curl"), (
         Target("wall / nbdkit curl", "<=", 1.0, over(WALL, of("wall", "nbdkit-curl"))),)),
     "tools": Row("qemu-img info, map, check", ("continent",), "plain", ("info", "map", "check"),
                  ("httpcache", "nbdkit-curl"), (tool("info"), tool("map"), tool("check"))),
