@@ -401,6 +401,23 @@ run_nbdkit ()
     return $status
 }
 
+# slow_net [VARIABLE=VALUE...]: nbdkits started from now on find names and connections as slow as these variables of
+# slow-net.c say; without any, as they are.
+slow_net ()
+{
+    requires g++
+    if [ ! -e "$tmp/slow-net.so" ]; then
+        g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
+        _usual_preload=${NBDKIT_PRELOAD-}
+    fi
+    unset SLOW_DNS_S FAKE_TRIP_US
+    export NBDKIT_PRELOAD="$_usual_preload"
+    if [ $# -gt 0 ]; then
+        export "$@"
+        NBDKIT_PRELOAD="${_usual_preload:+$_usual_preload }$tmp/slow-net.so"
+    fi
+}
+
 # kib_of PID KEY: a figure of /proc/PID/status, such as VmHWM, in KiB.
 kib_of ()
 {

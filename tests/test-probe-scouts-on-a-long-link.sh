@@ -6,12 +6,9 @@
 # them; every byte is asked for once, whatever comes of these scouts.  A short link, readahead=0 or a small image has none.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
-requires g++ python:nbd
+requires python:nbd
 
-g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
 start_origin
-short_preload=${NBDKIT_PRELOAD-}
-long_preload="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/slow-net.so"
 
 # asked QUERY PARAMETER...: which ranges of an image of 1M + 5 were asked for before anybody read, in order.  The first is
 # held until the scouts have gone.
@@ -29,8 +26,7 @@ END
     ranges=$(log_values request range | sort -n | xargs)
 }
 
-export FAKE_TRIP_US=40000
-export NBDKIT_PRELOAD=$long_preload
+slow_net FAKE_TRIP_US=40000
 asked "delay=100&on=1"
 for range in 0-65535 65536-131071 131072-196607 196608-262143; do
     expect_equal "requests for $range" "$(log_values request range | grep -cx "$range")" 1
@@ -50,7 +46,6 @@ END
 stop_nbdkit
 asked "delay=100&on=1" readahead=0
 expect_equal "scouts without readahead" "$(log_values request range | grep -cx 131072-196607 || true)" 0
-unset FAKE_TRIP_US
-NBDKIT_PRELOAD=$short_preload
+slow_net
 asked "delay=100&on=1"
 expect_equal "scouts on a short link" "$(log_values request range | grep -cx 131072-196607 || true)" 0

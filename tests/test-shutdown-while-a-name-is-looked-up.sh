@@ -6,11 +6,9 @@
 # transfers, and none may be under way when nbdkit forks (libcurl would wait for a thread that is not there).
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
-requires g++ python:nbd
+requires python:nbd
 
-g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
-export NBDKIT_PRELOAD="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/slow-net.so"
-export SLOW_DNS_S=20
+slow_net SLOW_DNS_S=20
 start_origin
 port=${origin_url##*:}
 
@@ -26,7 +24,7 @@ stop_nbdkit $((2 * time_factor))
 wait "$client_pid"
 
 # A scout that is redirected to such a host is not followed there.
-export FAKE_TRIP_US=40000
+slow_net SLOW_DNS_S=20 FAKE_TRIP_US=40000
 start_nbdkit -D httpcache.http=1 -- blocksize=64K \
     url="$origin_url/pattern/1M?delay=100&on=1&redirect=http://slow.test:$port/pattern/1M&on=2"
 client << 'END'
