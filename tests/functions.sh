@@ -140,6 +140,20 @@ expect_no_text ()
     if grep -E -e "$3" "$2" >&2; then fail "$1: '$3' should not be there"; fi
 }
 
+# await_text FILE REGEX: until the file, which others write, has a line that matches.
+await_text ()
+{
+    local fd tail_pid line status=0
+    exec {fd}< <(exec tail -n +1 -f "$1" 2>/dev/null)
+    tail_pid=$!
+    while read -r -t $((30 * time_factor)) -u "$fd" line || { status=$?; break; }; do
+        if [[ $line =~ $2 ]]; then break; fi
+    done
+    kill "$tail_pid" 2>/dev/null || true
+    exec {fd}<&-
+    if [ $status -ne 0 ]; then fail "nothing like '$2' came in: $(tail -n 40 "$1" | cut -c 1-200)"; fi
+}
+
 # expect_failure COMMAND...: it ends with a failure, and not by a signal or a sanitizer.
 expect_failure ()
 {
