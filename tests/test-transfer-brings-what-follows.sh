@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: BSD-3-Clause
 # Copyright the httpcache authors
 #
-# What a round trip is paid for brings what follows too, while readers come back for it; readahead=SIZE bounds it, and
-# readahead=0 and readers who never come back have none of it.
+# What a round trip is paid for brings what follows too, while readers come back for it, and once they do more behind
+# that; readahead=SIZE bounds it, and readahead=0 and readers who never come back have none of it.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
@@ -48,3 +48,59 @@ for place in random.Random(1).sample(range(4, 1020, 4), 100):
 END
 settle
 expect_at_most "requests for more than a block of a random reader" "$(longer query~random_)" $((8 + 100 / 16 + 1))
+stop_nbdkit
+
+# open_warm PARAMETER...: an image whose link has been measured.  The delay is such that a slow machine makes no difference.
+open_warm ()
+{
+    start_nbdkit url="$origin_url/pattern/1G?delay=300" "$@"
+    reads 400 800
+    settle
+    origin_ctl reset
+    : > "$origin_log"
+}
+
+# reads BLOCK...: of each of these blocks of 256K some bytes, one after the other.
+reads ()
+{
+    client "$@" << 'END'
+r = Reader()
+for block in sys.argv[1:]:
+    r.read(int(block) * 262144 + 4096, 4096)
+END
+}
+
+# expect_asked WHAT FIRST+COUNT...: for these blocks the origin has been asked, once their requests have come.
+expect_asked ()
+{
+    origin_ctl "wait?requests=$(($# - 1))"
+    settle
+    expect_equal "$1" "$(log_values request range |
+        awk -F- '{ print $1 / 262144 "+" ($2 + 1 - $1) / 262144 }' | xargs)" "${*:2}"
+}
+
+# The first read of what was brought along has 512K more fetched behind it, and so has the first read of those.
+open_warm
+reads 1200
+expect_asked "a miss" 1200+3
+reads 1202 1201
+expect_asked "it is read on" 1200+3 1203+2
+reads 1203 1204 1202
+expect_asked "and on" 1200+3 1203+2 1205+2
+reads 1600 400
+expect_asked "elsewhere" 1200+3 1203+2 1205+2 1600+3
+stop_nbdkit
+
+# But no further than readahead=SIZE from the read.
+open_warm readahead=512K
+reads 1200
+expect_asked "a miss with readahead=512K" 1200+3
+reads 1201
+expect_asked "it is read on with readahead=512K" 1200+3 1203+1
+stop_nbdkit
+open_warm readahead=256K
+reads 1200
+expect_asked "a miss with readahead=256K" 1200+2
+reads 1201
+expect_asked "it is read on with readahead=256K" 1200+2 1202+1
+stop_nbdkit
