@@ -17,12 +17,6 @@
 // the reading thread for each read, both 0 for what is in the cache.
 //
 // It is a tool, not a test: nothing here passes or fails.
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <atomic>
 #include <cmath>
@@ -34,6 +28,7 @@
 #include <new>
 #include <optional>
 #include <random>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -43,8 +38,10 @@
 
 #include "block_cache.h"
 #include "curl_library.h"
+#include "helpers.h"
 #include "image.h"
 #include "readahead.h"
+#include "web-server.h"
 
 // Counted for the `allocs` column.  Not inlined, or g++ finds malloc's memory given
 // to delete.
@@ -61,10 +58,9 @@ static thread_local uint64_t allocations = 0;
 [[gnu::noinline]] void operator delete(void *memory, std::size_t) noexcept { std::free(memory); }
 
 using namespace httpcache;
+using namespace tests;
 
 namespace {
-
-constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
 
 [[noreturn]] void die(const std::string &why) {
   std::fprintf(stderr, "bench-micro: %s\n", why.c_str());
@@ -91,97 +87,6 @@ public:
   bool cancelled() override { return false; }
 };
 
-// --- A server of one object of zeros, as large as one likes ------------------
-
-class Server {
-public:
-  explicit Server(uint64_t size) : size_(size), zeros_(kMiB) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    sockaddr *any = reinterpret_cast<sockaddr *>(&address);
-    if (listener_ < 0 || bind(listener_, any, length) != 0 || listen(listener_, 64) != 0 ||
-        getsockname(listener_, any, &length) != 0)
-      die("cannot listen on the loopback interface");
-    port_ = ntohs(address.sin_port);
-    acceptor_ = std::thread([this] {
-      for (int fd; (fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC)) >= 0;)
-        threads_.emplace_back([this, fd] { serve(fd); });
-    });
-  }
-  // Its clients are gone.
-  ~Server() {
-    shutdown(listener_, SHUT_RDWR);
-    acceptor_.join();
-    for (std::thread &t : threads_)
-      t.join();
-    close(listener_);
-  }
-
-  std::string url() const { return fmt::format("http://127.0.0.1:{}/disk", port_); }
-  uint64_t requests() const { return requests_; }
-
-private:
-  void serve(int fd) {
-    int one = 1; // or head and body wait for each other's acknowledgement
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    std::string input;
-    while (answer(fd, input))
-      ;
-    close(fd);
-  }
-
-  bool answer(int fd, std::string &input) {
-    size_t end;
-    while ((end = input.find("\r\n\r\n")) == input.npos) {
-      char buffer[4096];
-      ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-      if (n <= 0)
-        return false;
-      input.append(buffer, static_cast<size_t>(n));
-    }
-    size_t range = input.find("Range: bytes=");
-    unsigned long first = 0, last = 0;
-    if (range == input.npos ||
-        std::sscanf(input.c_str() + range, "Range: bytes=%lu-%lu", &first, &last) != 2)
-      return false;
-    input.erase(0, end + 4);
-    ++requests_;
-    last = std::min<unsigned long>(last, size_ - 1);
-    std::string head = fmt::format("HTTP/1.1 206 Partial Content\r\nContent-Length: {}\r\n"
-                                   "Content-Range: bytes {}-{}/{}\r\nETag: \"zeros\"\r\n\r\n",
-                                   last - first + 1, first, last, size_);
-    bool sent = send_all(fd, head.data(), head.size());
-    for (uint64_t left = last - first + 1; sent && left > 0;) {
-      uint64_t n = std::min<uint64_t>(left, zeros_.size());
-      sent = send_all(fd, zeros_.data(), n);
-      left -= n;
-    }
-    return sent;
-  }
-
-  bool send_all(int fd, const char *data, size_t left) {
-    while (left > 0) {
-      ssize_t n = send(fd, data, left, MSG_NOSIGNAL);
-      if (n <= 0)
-        return false;
-      data += n;
-      left -= static_cast<size_t>(n);
-    }
-    return true;
-  }
-
-  const uint64_t size_;
-  const std::vector<char> zeros_;
-  std::atomic<uint64_t> requests_{0};
-  int listener_ = -1;
-  int port_ = 0;
-  std::thread acceptor_;
-  std::vector<std::thread> threads_; // grown by the acceptor only
-};
-
 // --- An image with REGIONS of REGION bytes each in the cache -----------------
 
 struct Setup {
@@ -194,9 +99,12 @@ struct Setup {
   auto operator<=>(const Setup &) const = default;
 };
 
+// The bytes of the object, which may be as large as one likes.
+void zeros(uint64_t, std::span<char> out) { std::fill(out.begin(), out.end(), '\0'); }
+
 class Disk {
 public:
-  explicit Disk(const Setup &setup) : setup_(setup), server_(setup.size) {
+  explicit Disk(const Setup &setup) : setup_(setup), server_(setup.size, {}, zeros) {
     Config config;
     config.url = server_.url();
     config.blocksize = setup.block;
@@ -221,22 +129,18 @@ public:
     if (Result<void> done = image_->read(buffer, offset, never); !done)
       die(done.error().what);
   }
-  uint64_t requests() const { return server_.requests(); }
+  uint64_t requests() { return server_.requests(); }
 
 private:
   void fill() {
-    std::vector<std::thread> threads;
     std::atomic<uint64_t> next{0};
     uint64_t piece = std::min<uint64_t>(setup_.region, uint64_t{setup_.block} * 256);
     uint64_t pieces = setup_.region / piece;
-    for (int t = 0; t < 8; ++t)
-      threads.emplace_back([&] {
-        std::vector<char> buffer(piece);
-        for (uint64_t i; (i = next++) < setup_.regions * pieces;)
-          read(buffer, start_of(i / pieces) + i % pieces * piece);
-      });
-    for (std::thread &t : threads)
-      t.join();
+    in_threads(8, [&](unsigned) {
+      std::vector<char> buffer(piece);
+      for (uint64_t i; (i = next++) < setup_.regions * pieces;)
+        read(buffer, start_of(i / pieces) + i % pieces * piece);
+    });
     settle();
   }
   // Until what was asked for ahead has come.

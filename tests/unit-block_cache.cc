@@ -8,6 +8,7 @@
 // which is asked only by a thread that has waited for kCancelPoll in vain.
 #include "block_cache.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cstring>
@@ -20,8 +21,10 @@
 #include <vector>
 
 #include "catch.h"
+#include "helpers.h"
 
 using namespace httpcache;
+using namespace tests;
 
 namespace {
 
@@ -30,10 +33,6 @@ using Claim = BlockCache::Claim;
 
 constexpr uint32_t kBlock = 4096;
 
-char truth(uint64_t offset) {
-  return static_cast<char>((offset * 0x9E3779B97F4A7C15u) >> 56);
-}
-
 class Random {
 public:
   explicit Random(uint32_t seed) : engine_(seed) {}
@@ -41,15 +40,6 @@ public:
 
 private:
   std::minstd_rand engine_;
-};
-
-// Gives up on a test that hangs, but not before half a minute.
-class Patience final : public CancelCheck {
-public:
-  bool cancelled() override { return ++polls_ > 150; }
-
-private:
-  int polls_ = 0;
 };
 
 // Tells when its thread has waited for a while, and gives up when told.
@@ -139,6 +129,28 @@ struct Rig {
   Stats stats;
   BlockCache cache;
   Patience patience;
+};
+
+// A reader, in a thread of its own, who waits for room for the first of COUNT blocks
+// from FIRST on.
+class InLine {
+public:
+  InLine(Rig &rig, uint64_t first, uint64_t count = 1)
+      : thread_([this, &rig, first, count] {
+          Result<size_t> n = rig.cache.claim({{first}, count}, std::span(&got, 1), true, watched);
+          cancelled = !n.ok() && n.error().kind == ErrorKind::Cancelled;
+          served = n.ok() && n.value() == 1;
+        }) {}
+  void until_waiting() { watched.until_waiting(); }
+  void join() { thread_.join(); }
+
+  Watched watched;
+  Claim got{};
+  bool cancelled = false; // once it has ended
+  std::atomic<bool> served{false};
+
+private:
+  std::thread thread_; // uses all of them
 };
 
 std::string bytes_of(const Block &block) { return {block.data(), block.length()}; }
@@ -355,32 +367,27 @@ TEST_CASE("those who wait for room are served first come, first served",
   Rig rig(1);
   Claim held = rig.claim(0).at(0);
   rig.complete(*held.block);
-  std::array<Watched, 3> watched;
-  std::array<Claim, 3> got;
-  std::vector<std::thread> threads;
-  std::atomic<int> served{0};
-  for (size_t i = 0; i < 3; i++) {
-    threads.emplace_back([&, i] {
-      Result<size_t> n = rig.cache.claim({{10 + i}, 2}, std::span(&got[i], 1), true, watched[i]);
-      if (n.ok() && n.value() == 1)
-        ++served;
-    });
-    watched[i].until_waiting();
-  }
+  std::deque<InLine> line;
+  for (uint64_t i = 0; i < 3; i++)
+    line.emplace_back(rig, 10 + i, 2).until_waiting();
+  auto served = [&] {
+    return std::count_if(line.begin(), line.end(), [](const InLine &r) { return r.served.load(); });
+  };
   CHECK(rig.stats.room_waits.get() == 3);
-  CHECK(served == 0);
+  CHECK(served() == 0);
   CHECK(rig.claim(30).empty());
   rig.cache.unpin(*held.block);
   for (size_t i = 0; i < 3; i++) {
     CHECK(rig.claim(30).empty()); // a newcomer never overtakes
-    threads[i].join();
-    CHECK(served == static_cast<int>(i) + 1);
-    REQUIRE(got[i].block != nullptr);
-    CHECK(got[i].found == Found::New);
-    CHECK(got[i].block->index() == BlockIndex{10 + i});
-    rig.complete(*got[i].block);
-    CHECK(served == static_cast<int>(i) + 1);
-    rig.cache.unpin(*got[i].block);
+    line[i].join();
+    CHECK(served() == static_cast<int>(i) + 1);
+    const Claim &got = line[i].got;
+    REQUIRE(got.block != nullptr);
+    CHECK(got.found == Found::New);
+    CHECK(got.block->index() == BlockIndex{10 + i});
+    rig.complete(*got.block);
+    CHECK(served() == static_cast<int>(i) + 1);
+    rig.cache.unpin(*got.block);
   }
   CHECK(rig.claim(30).size() == 1);
 }
@@ -389,30 +396,24 @@ TEST_CASE("readers of one block that wait for room share it", "[block_cache]") {
   Rig rig(1);
   Claim held = rig.claim(0).at(0);
   rig.complete(*held.block);
-  std::array<Watched, 3> watched;
-  std::array<Claim, 3> got;
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < 3; i++)
-    threads.emplace_back([&, i] {
-      Result<size_t> n = rig.cache.claim({{10}, 1}, std::span(&got[i], 1), true, watched[i]);
-      if (!n.ok() || n.value() != 1)
-        got[i].block = nullptr;
-    });
-  for (Watched &w : watched)
-    w.until_waiting();
+  std::deque<InLine> line;
+  for (int i = 0; i < 3; i++)
+    line.emplace_back(rig, 10);
+  for (InLine &reader : line)
+    reader.until_waiting();
   rig.cache.unpin(*held.block);
-  for (std::thread &t : threads)
-    t.join();
+  for (InLine &reader : line)
+    reader.join();
   size_t made = 0;
-  for (const Claim &c : got) {
-    REQUIRE(c.block != nullptr);
-    CHECK(c.block == got[0].block);
-    made += c.found == Found::New;
+  for (const InLine &reader : line) {
+    REQUIRE(reader.served);
+    CHECK(reader.got.block == line[0].got.block);
+    made += reader.got.found == Found::New;
   }
   CHECK(made == 1);
-  rig.complete(*got[0].block);
-  for (const Claim &c : got)
-    rig.cache.unpin(*c.block);
+  rig.complete(*line[0].got.block);
+  for (const InLine &reader : line)
+    rig.cache.unpin(*reader.got.block);
   rig.check_all_returned(40);
 }
 
@@ -420,49 +421,34 @@ TEST_CASE("room that a failed fetch leaves serves the next in line",
           "[block_cache]") {
   Rig rig(1);
   Claim held = rig.claim(0).at(0);
-  Watched watched;
-  Claim got;
-  std::thread waiter([&] {
-    Result<size_t> n = rig.cache.claim({{1}, 1}, std::span(&got, 1), true, watched);
-    if (!n.ok())
-      got.block = nullptr;
-  });
-  watched.until_waiting();
+  InLine waiter(rig, 1);
+  waiter.until_waiting();
   rig.fail(*held.block);
   rig.cache.unpin(*held.block);
   waiter.join();
-  REQUIRE(got.block != nullptr);
-  rig.complete(*got.block);
-  rig.cache.unpin(*got.block);
+  REQUIRE(waiter.served);
+  rig.complete(*waiter.got.block);
+  rig.cache.unpin(*waiter.got.block);
 }
 
 TEST_CASE("one in line who gives up lets the others through", "[block_cache]") {
   Rig rig(1);
   Claim held = rig.claim(0).at(0);
   rig.complete(*held.block);
-  std::array<Watched, 3> watched;
-  std::array<Claim, 3> got;
-  std::array<bool, 3> cancelled{};
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < 3; i++) {
-    threads.emplace_back([&, i] {
-      Result<size_t> n = rig.cache.claim({{10 + i}, 1}, std::span(&got[i], 1), true, watched[i]);
-      cancelled[i] = !n.ok() && n.error().kind == ErrorKind::Cancelled;
-    });
-    watched[i].until_waiting();
-  }
-  watched[1].give_up = true; // from the middle, then the first
-  threads[1].join();
-  watched[0].give_up = true;
-  threads[0].join();
-  CHECK(cancelled[0]);
-  CHECK(cancelled[1]);
+  std::deque<InLine> line;
+  for (uint64_t i = 0; i < 3; i++)
+    line.emplace_back(rig, 10 + i).until_waiting();
+  line[1].watched.give_up = true; // from the middle, then the first
+  line[1].join();
+  line[0].watched.give_up = true;
+  line[0].join();
+  CHECK(line[0].cancelled);
+  CHECK(line[1].cancelled);
   rig.cache.unpin(*held.block);
-  threads[2].join();
-  CHECK_FALSE(cancelled[2]);
-  REQUIRE(got[2].block != nullptr);
-  rig.fail(*got[2].block);
-  rig.cache.unpin(*got[2].block);
+  line[2].join();
+  REQUIRE(line[2].served);
+  rig.fail(*line[2].got.block);
+  rig.cache.unpin(*line[2].got.block);
   rig.check_all_returned(40);
 }
 
@@ -556,23 +542,17 @@ TEST_CASE("prefetch stands back while a reader waits for room", "[block_cache]")
   Claim one = rig.claim(0).at(0), two = rig.claim(1).at(0);
   rig.complete(*one.block);
   rig.complete(*two.block);
-  Watched watched;
-  Claim got;
-  bool ok = false;
-  std::thread waiter([&] {
-    Result<size_t> n = rig.cache.claim({{2}, 1}, std::span(&got, 1), true, watched);
-    ok = n.ok() && n.value() == 1;
-  });
-  watched.until_waiting();
+  InLine waiter(rig, 2);
+  waiter.until_waiting();
   CHECK(rig.ahead(10, 1).empty());
   rig.cache.unpin(*one.block);
   CHECK(rig.ahead(10, 1).empty()); // the reader's, before or after it came
   waiter.join();
-  REQUIRE(ok);
+  REQUIRE(waiter.served);
   rig.cache.unpin(*two.block);
   CHECK(rig.ahead(10, 1).size() == 1);
-  rig.complete(*got.block);
-  rig.cache.unpin(*got.block);
+  rig.complete(*waiter.got.block);
+  rig.cache.unpin(*waiter.got.block);
 }
 
 TEST_CASE("prefetched bytes are counted, and which of them were read",
@@ -665,19 +645,13 @@ TEST_CASE("demand waits for a block that prefetch has in the only slot",
           "[block_cache]") {
   Rig rig(1);
   Block *unread = rig.ahead(0, 1).at(0);
-  Watched watched;
-  Claim got;
-  bool ok = false;
-  std::thread waiter([&] {
-    Result<size_t> n = rig.cache.claim({{2}, 1}, std::span(&got, 1), true, watched);
-    ok = n.ok() && n.value() == 1;
-  });
-  watched.until_waiting();
+  InLine waiter(rig, 2);
+  waiter.until_waiting();
   rig.complete(*unread);
   waiter.join();
-  REQUIRE(ok);
-  rig.complete(*got.block);
-  rig.cache.unpin(*got.block);
+  REQUIRE(waiter.served);
+  rig.complete(*waiter.got.block);
+  rig.cache.unpin(*waiter.got.block);
 }
 
 // --- Many threads -----------------------------------------------------------
@@ -809,22 +783,18 @@ Outcome stress(uint32_t slots, unsigned threads, unsigned reads, unsigned fail_p
   {
     FakeEngine engine(rig, slots * 100 + threads, fail_percent, prefetches);
     std::vector<Outcome> outcomes(threads);
-    std::vector<std::thread> readers;
-    for (unsigned t = 0; t < threads; t++)
-      readers.emplace_back([&, t] {
-        Random random(t + 1);
-        Outcome mine;
-        for (unsigned i = 0; i < reads; i++) {
-          Patience patience; // for each read
-          uint64_t size = rig.geometry.export_size();
-          uint64_t offset = random.below(size);
-          uint64_t most = random.below(4) == 0 ? 10 * kBlock : 700;
-          read_range(rig, engine, offset, 1 + random.below(std::min(size - offset, most)), patience, mine);
-        }
-        outcomes[t] = mine;
-      });
-    for (std::thread &t : readers)
-      t.join();
+    in_threads(threads, [&](unsigned t) {
+      Random random(t + 1);
+      Outcome mine;
+      for (unsigned i = 0; i < reads; i++) {
+        Patience patience; // for each read
+        uint64_t size = rig.geometry.export_size();
+        uint64_t offset = random.below(size);
+        uint64_t most = random.below(4) == 0 ? 10 * kBlock : 700;
+        read_range(rig, engine, offset, 1 + random.below(std::min(size - offset, most)), patience, mine);
+      }
+      outcomes[t] = mine;
+    });
     engine.stop();
     for (const Outcome &o : outcomes)
       sum.add(o);

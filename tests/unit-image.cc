@@ -2,237 +2,26 @@
 // Copyright the httpcache authors
 //
 // unit-image.cc - the whole read path, from Image::read() through libcurl to a
-// server in this process whose answers are scripted, request by request.
+// server in this process whose answers are scripted (web-server.h).
 #include "image.h"
-
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <atomic>
-#include <functional>
 #include <latch>
 #include <random>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include <fmt/format.h>
-
 #include "catch.h"
 #include "curl_library.h"
-#include "nbdkit-stubs.h"
+#include "helpers.h"
+#include "web-server.h"
 
 using namespace httpcache;
+using namespace tests;
 
 namespace {
-
-constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20;
-
-char truth(uint64_t offset) {
-  return static_cast<char>((offset * 0x9E3779B97F4A7C15u) >> 56);
-}
-
-struct Asked {
-  uint64_t first = 0, last = 0;
-  size_t number = 0; // of the request, from 0 on
-  uint64_t length() const { return last - first + 1; }
-};
-
-// What to answer; by default what was asked for, rightly.
-struct Answer {
-  std::string status = "206 Partial Content";
-  std::string etag = "\"v1\"";
-  uint64_t shift = 0;            // the range begins so much later
-  uint64_t most = UINT64_MAX;    // a shorter range, as the head says
-  uint64_t cut = UINT64_MAX;     // bytes of the body, then hang up
-  bool whole = false;            // the object from its begin, without a range
-};
-
-// A gate that many threads may wait at.
-class Gate {
-public:
-  void open() {
-    MutexLock lock(mu_);
-    open_ = true;
-    cond_.notify_all();
-  }
-  void pass() {
-    MutexLock lock(mu_);
-    while (!open_)
-      cond_.wait(lock);
-  }
-
-private:
-  Mutex mu_;
-  CondVar cond_;
-  bool open_ GUARDED_BY(mu_) = false;
-};
-
-// One thread accepts, one more serves each connection; all end with it.
-class Server {
-public:
-  using Script = std::function<Answer(const Asked &)>;
-
-  explicit Server(uint64_t size, Script script = {}) : size_(size), script_(std::move(script)) {
-    listener_ = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    socklen_t length = sizeof address;
-    sockaddr *any = reinterpret_cast<sockaddr *>(&address);
-    REQUIRE(listener_ >= 0);
-    REQUIRE(bind(listener_, any, length) == 0);
-    REQUIRE(listen(listener_, 64) == 0);
-    REQUIRE(getsockname(listener_, any, &length) == 0);
-    port_ = ntohs(address.sin_port);
-    acceptor_ = std::thread([this] { accept_all(); });
-  }
-  // Gates must be open by now.
-  ~Server() {
-    {
-      MutexLock lock(mu_);
-      stopping_ = true;
-      for (int fd : sockets_)
-        shutdown(fd, SHUT_RDWR);
-    }
-    shutdown(listener_, SHUT_RDWR);
-    acceptor_.join();
-    for (std::thread &t : threads_)
-      t.join();
-    close(listener_);
-  }
-
-  std::string url() const { return fmt::format("http://127.0.0.1:{}/disk", port_); }
-  std::vector<Asked> asked() {
-    MutexLock lock(mu_);
-    return asked_;
-  }
-  size_t requests() { return asked().size(); }
-  // Of all requests together, as they asked.
-  uint64_t bytes_asked() {
-    uint64_t sum = 0;
-    for (const Asked &a : asked())
-      sum += std::min(a.last, size_ - 1) - a.first + 1;
-    return sum;
-  }
-  uint64_t most_at_once() const { return most_at_once_; }
-
-private:
-  void accept_all() {
-    for (;;) {
-      int fd = accept4(listener_, nullptr, nullptr, SOCK_CLOEXEC);
-      if (fd < 0)
-        return;
-      int one = 1; // or head and body wait for each other's acknowledgement
-      setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-      MutexLock lock(mu_);
-      if (stopping_) {
-        close(fd);
-        return;
-      }
-      sockets_.push_back(fd);
-      threads_.emplace_back([this, fd] {
-        std::string input;
-        while (serve(fd, input))
-          ;
-        // Not closed while the number may still be shut down from outside.
-        MutexLock inner(mu_);
-        shutdown(fd, SHUT_RDWR);
-        sockets_.erase(std::find(sockets_.begin(), sockets_.end(), fd));
-        close(fd);
-      });
-    }
-  }
-
-  bool send_all(int fd, std::string_view bytes) {
-    while (!bytes.empty()) {
-      ssize_t n = send(fd, bytes.data(), bytes.size(), MSG_NOSIGNAL);
-      if (n <= 0)
-        return false;
-      bytes.remove_prefix(static_cast<size_t>(n));
-    }
-    return true;
-  }
-
-  // One request. False: the connection is done with.
-  bool serve(int fd, std::string &input) {
-    size_t end;
-    while ((end = input.find("\r\n\r\n")) == input.npos) {
-      char buffer[4096];
-      ssize_t n = recv(fd, buffer, sizeof buffer, 0);
-      if (n <= 0)
-        return false;
-      input.append(buffer, static_cast<size_t>(n));
-    }
-    std::string head = input.substr(0, end);
-    input.erase(0, end + 4);
-    Asked asked;
-    size_t range = head.find("Range: bytes=");
-    if (range == head.npos ||
-        sscanf(head.c_str() + range, "Range: bytes=%lu-%lu", &asked.first, &asked.last) != 2)
-      return false;
-    {
-      MutexLock lock(mu_);
-      asked.number = asked_.size();
-      asked_.push_back(asked);
-      most_at_once_ = std::max<uint64_t>(most_at_once_, ++at_once_);
-    }
-    bool keep = answer(fd, asked);
-    MutexLock lock(mu_);
-    --at_once_;
-    return keep;
-  }
-
-  bool answer(int fd, const Asked &asked) {
-    Answer a = script_ ? script_(asked) : Answer{};
-    bool has_body = a.status.starts_with("2");
-    uint64_t first = a.whole ? 0 : asked.first + a.shift;
-    uint64_t last = std::min(a.whole ? size_ : asked.last + 1, size_) - 1;
-    last = std::min(last, first + std::min(a.most, size_) - 1);
-    uint64_t length = has_body ? last - first + 1 : 0;
-    std::string head = fmt::format("HTTP/1.1 {}\r\nContent-Length: {}\r\n", a.status, length);
-    if (has_body && !a.whole)
-      head += fmt::format("Content-Range: bytes {}-{}/{}\r\n", first, last, size_);
-    if (!a.etag.empty())
-      head += fmt::format("ETag: {}\r\n", a.etag);
-    if (!send_all(fd, head + "\r\n"))
-      return false;
-    std::string body;
-    for (uint64_t at = 0; at < std::min(length, a.cut); at += body.size()) {
-      body.resize(std::min({length - at, a.cut - at, 256 * kKiB}));
-      for (size_t i = 0; i < body.size(); i++)
-        body[i] = truth(first + at + i);
-      if (!send_all(fd, body))
-        return false;
-    }
-    return a.cut >= length;
-  }
-
-  const uint64_t size_;
-  const Script script_;
-  int listener_ = -1;
-  int port_ = 0;
-  std::thread acceptor_;
-  std::vector<std::thread> threads_; // grown by the acceptor only
-  Mutex mu_;
-  bool stopping_ GUARDED_BY(mu_) = false;
-  std::vector<int> sockets_ GUARDED_BY(mu_);
-  std::vector<Asked> asked_ GUARDED_BY(mu_);
-  uint64_t at_once_ GUARDED_BY(mu_) = 0;
-  std::atomic<uint64_t> most_at_once_{0};
-};
-
-class Patience final : public CancelCheck {
-public:
-  bool cancelled() override { return ++polls_ > 300; }
-
-private:
-  int polls_ = 0;
-};
 
 Config config_for(const Server &server) {
   [[maybe_unused]] static const bool started = curl_library_start().ok();
@@ -278,6 +67,16 @@ void check_read(Image &image, uint64_t offset, uint64_t count, uint64_t base = 0
   INFO(count << " bytes from " << offset << " on: " << checked.error);
   CHECK(checked.error.empty());
   CHECK(checked.wrong == 0);
+}
+
+// A read whose client goes away.
+Result<void> read_and_leave(Image &image, uint64_t offset) {
+  class Leaver final : public CancelCheck {
+  public:
+    bool cancelled() override { return true; }
+  } leaver;
+  std::string buffer(1000, '\0');
+  return image.read(buffer, offset, leaver);
 }
 
 bool has(const std::string &text, std::string_view part) {
@@ -337,25 +136,19 @@ TEST_CASE("a server that ignores ranges is told, and not downloaded from", "[ima
 }
 
 TEST_CASE("sixteen readers of a block cause one request", "[image]") {
-  Gate gate;
-  Server server(4 * kMiB, [&](const Asked &asked) {
-    if (asked.first == 1 * kMiB)
-      gate.pass();
-    return Answer{};
+  Server server(4 * kMiB, [](const Asked &asked) {
+    return Answer{.held = asked.first == 1 * kMiB};
   });
   std::unique_ptr<Image> image = opened(config_for(server));
   std::latch all(17);
   std::atomic<int> good{0};
-  std::vector<std::thread> readers;
-  for (uint64_t i = 0; i < 16; i++)
-    readers.emplace_back([&, i] {
-      all.arrive_and_wait();
+  in_threads(17, [&](unsigned i) {
+    all.arrive_and_wait();
+    if (i == 16)
+      server.release();
+    else
       good += read(*image, 1 * kMiB + i * 4096, 4096).ok();
-    });
-  all.arrive_and_wait();
-  gate.open();
-  for (std::thread &t : readers)
-    t.join();
+  });
   CHECK(good == 16);
   CHECK(server.requests() == 2);
 }
@@ -467,11 +260,7 @@ TEST_CASE("several large reads share a cache of two blocks", "[image]") {
   config.cache_blocks = 2;
   std::unique_ptr<Image> image = opened(config);
   std::atomic<int> good{0};
-  std::vector<std::thread> readers;
-  for (uint64_t i = 0; i < 8; i++)
-    readers.emplace_back([&, i] { good += read(*image, i * 70'000, 4 * kMiB).ok(); });
-  for (std::thread &t : readers)
-    t.join();
+  in_threads(8, [&](unsigned i) { good += read(*image, i * 70'000, 4 * kMiB).ok(); });
   CHECK(good == 8);
 }
 
@@ -502,44 +291,25 @@ TEST_CASE("what a client has cached is not asked for again", "[image]") {
 }
 
 TEST_CASE("a reader that gives up leaves the image working", "[image]") {
-  Gate gate;
-  Server server(4 * kMiB, [&](const Asked &asked) {
-    if (asked.first == 1 * kMiB)
-      gate.pass();
-    return Answer{};
+  Server server(4 * kMiB, [](const Asked &asked) {
+    return Answer{.held = asked.first == 1 * kMiB};
   });
   std::unique_ptr<Image> image = opened(config_for(server));
-  class Leaver final : public CancelCheck {
-  public:
-    bool cancelled() override { return true; }
-  } leaver;
-  std::string buffer(1000, '\0');
-  Result<void> done = image->read(buffer, 1 * kMiB, leaver);
+  Result<void> done = read_and_leave(*image, 1 * kMiB);
   REQUIRE_FALSE(done.ok());
   CHECK(done.error().kind == ErrorKind::Cancelled);
   check_read(*image, 2 * kMiB, 1000);
-  gate.open();
+  server.release();
   check_read(*image, 1 * kMiB, 1000);
   CHECK(server.requests() == 3);
 }
 
 TEST_CASE("an image ends while a transfer is stalled", "[image]") {
-  Gate gate;
-  Server server(4 * kMiB, [&](const Asked &asked) {
-    if (asked.number > 0)
-      gate.pass();
-    return Answer{};
-  });
+  Server server(4 * kMiB, [](const Asked &asked) { return Answer{.held = asked.number > 0}; });
   std::unique_ptr<Image> image = opened(config_for(server));
   image->prefetch(1 * kMiB, 300 * kKiB);
-  class Leaver final : public CancelCheck {
-  public:
-    bool cancelled() override { return true; }
-  } leaver;
-  std::string buffer(1000, '\0');
-  CHECK_FALSE(image->read(buffer, 2 * kMiB, leaver).ok());
+  CHECK_FALSE(read_and_leave(*image, 2 * kMiB).ok());
   image.reset();
-  gate.open();
 }
 
 TEST_CASE("an image that was never started ends", "[image]") {
@@ -569,20 +339,16 @@ TEST_CASE("random reads of many threads are right whatever the server does",
     config.connections = 4;
     std::unique_ptr<Image> image = opened(config);
     std::atomic<uint64_t> bad{0};
-    std::vector<std::thread> readers;
-    for (unsigned t = 0; t < 8; t++)
-      readers.emplace_back([&, t] {
-        std::mt19937_64 random(t);
-        for (int i = 0; i < 60; i++) {
-          uint64_t offset = random() % kSize;
-          uint64_t most = random() % 8 == 0 ? 500 * kKiB : 20 * kKiB;
-          bad += !read(*image, offset, 1 + random() % std::min(most, kSize - offset)).ok();
-          if (i % 16 == 0)
-            image->prefetch(offset, std::min<uint64_t>(100 * kKiB, kSize - offset));
-        }
-      });
-    for (std::thread &t : readers)
-      t.join();
+    in_threads(8, [&](unsigned t) {
+      std::mt19937_64 random(t);
+      for (int i = 0; i < 60; i++) {
+        uint64_t offset = random() % kSize;
+        uint64_t most = random() % 8 == 0 ? 500 * kKiB : 20 * kKiB;
+        bad += !read(*image, offset, 1 + random() % std::min(most, kSize - offset)).ok();
+        if (i % 16 == 0)
+          image->prefetch(offset, std::min<uint64_t>(100 * kKiB, kSize - offset));
+      }
+    });
     CHECK(bad == 0);
     image->stop();
   }

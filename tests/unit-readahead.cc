@@ -16,12 +16,13 @@
 
 #include "catch.h"
 #include "flow.h"
+#include "helpers.h"
 
 using namespace httpcache;
+using namespace tests;
 
 namespace {
 
-constexpr uint64_t kKiB = 1 << 10, kMiB = 1 << 20, kGiB = 1 << 30;
 constexpr uint32_t kBlock = 256 * kKiB;
 
 struct Read {
