@@ -62,7 +62,8 @@ Readahead::Bounds bounds_for(const Config &config, uint32_t ahead_blocks,
 // a connection, none of more than prefetch may use.
 unsigned scouts_for(const Config &config) {
   uint64_t most = std::min<uint64_t>(config.connections / 4, config.cache_blocks / 8);
-  bool wanted = config.readahead.value_or(1) > 0 && config.blocksize <= kMaxScoutBlock;
+  most = std::min(most, config.readahead.value_or(UINT64_MAX) / config.blocksize);
+  bool wanted = config.blocksize <= kMaxScoutBlock;
   return wanted ? static_cast<unsigned>(std::min<uint64_t>(most, kScouts)) : 0;
 }
 
@@ -302,18 +303,20 @@ size_t Image::next_prefetch(std::span<Block *> out) {
   }
 }
 
-// Whole blocks in BYTES, or in what the user lets be fetched ahead if that is less.
-uint64_t Image::blocks_in(uint64_t bytes) const {
-  return std::min(bytes, config_.readahead.value_or(UINT64_MAX)) / geometry_.block_size();
+// Whole blocks that the user lets be fetched ahead.
+uint64_t Image::most_ahead() const {
+  return config_.readahead.value_or(UINT64_MAX) / geometry_.block_size();
 }
 
 // Has some more of the export's front fetched.
 bool Image::prepare() {
   --preparations_;
-  uint64_t blocks = blocks_in(kPreparation);
-  if (blocks == 0 || prepared_.value >= geometry_.block_count() || hints_.size() >= kMaxHints)
+  uint64_t blocks = kPreparation / geometry_.block_size();
+  // The probe has read the first block.
+  uint64_t end = std::min(geometry_.block_count(), 1 + most_ahead());
+  if (blocks == 0 || prepared_.value >= end || hints_.size() >= kMaxHints)
     return false;
-  BlockRun run{prepared_, std::min(blocks, geometry_.block_count() - prepared_.value)};
+  BlockRun run{prepared_, std::min(blocks, end - prepared_.value)};
   prepared_ = run.end();
   hints_.push_back(run);
   return true;
@@ -323,7 +326,7 @@ bool Image::prepare() {
 // further than the user lets it be fetched ahead of the read.
 bool Image::follow_up(const BlockRun &read) {
   std::optional<BlockIndex> begin = locality_.read(read);
-  uint64_t end = std::min(geometry_.block_count(), read.end().value + blocks_in(UINT64_MAX));
+  uint64_t end = std::min(geometry_.block_count(), read.end().value + most_ahead());
   if (!begin || begin->value >= end || !hints_.empty())
     return false; // what waits longer comes too late
   uint64_t blocks = std::max<uint64_t>(1, kFollowUp / geometry_.block_size());
@@ -336,7 +339,7 @@ bool Image::follow_up(const BlockRun &read) {
 }
 
 size_t Image::next_beyond(BlockIndex after, std::span<Block *> out) {
-  uint64_t most = std::min(blocks_in(UINT64_MAX), geometry_.block_count() - after.value - 1);
+  uint64_t most = std::min(most_ahead(), geometry_.block_count() - after.value - 1);
   BlockRun run{after + 1, std::min<uint64_t>(out.size(), most)};
   {
     MutexLock lock(plan_mu_);

@@ -106,7 +106,7 @@ private:
 
   size_t next_prefetch(std::span<Block *> out) override EXCLUDES(plan_mu_);
   size_t next_beyond(BlockIndex after, std::span<Block *> out) override EXCLUDES(plan_mu_);
-  uint64_t blocks_in(uint64_t bytes) const;
+  uint64_t most_ahead() const;
   bool prepare() REQUIRES(plan_mu_);
   bool follow_up(const BlockRun &read) REQUIRES(plan_mu_);
   size_t claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread, bool &no_room);

@@ -3,7 +3,7 @@
 # Copyright the httpcache authors
 #
 # On a long link who reads more than the header will read the image: at each of the first three misses 2 MiB more of its
-# front are fetched, behind what the scouts brought; readahead=SIZE bounds it.  A short link and readahead=0 have none.
+# front are fetched, behind what the scouts brought; readahead=SIZE bounds both.  A short link and readahead=0 have none.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
@@ -50,13 +50,13 @@ front ()
         END { print bytes / mib, end / mib }'
 }
 
-# expect_prepared MIB: at each of three misses that much more of the front is fetched, at others nothing.
+# expect_prepared MIB MIB MIB: at three misses that much more of the front is fetched, at others nothing.
 expect_prepared ()
 {
-    local place have
+    local place have=$scouted
     for place in 1 2 3; do
         misses $place $place
-        have=$((scouted + place * $1))
+        have=$((have + ${!place}))
         origin_ctl "wait?sent=$(((have + place) * mib))"
         expect_equal "MiB of the front after $place misses" "$(front)" "$have $have"
     done
@@ -70,9 +70,12 @@ END
 }
 
 open_far_image 64M
-expect_prepared 2
+expect_prepared 2 2 2
+open_far_image 64M readahead=6M # beyond the first block
+expect_prepared 2 1 0
+scouted=2
 open_far_image 64M readahead=1M
-expect_prepared 1
+expect_prepared 0 0 0
 
 slow_net
 open_image 64M
