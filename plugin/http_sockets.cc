@@ -3,6 +3,7 @@
 
 #include "http_sockets.h"
 
+#include <algorithm>
 #include <exception>
 
 #include <netinet/in.h>
@@ -21,14 +22,15 @@ struct HttpSockets::Callbacks {
     if (fd < 0)
       return CURL_SOCKET_BAD;
     try {
-      sockets.numbers_[fd] = ++sockets.last_number_;
+      sockets.last_peer_.assign(reinterpret_cast<const char *>(&address->addr), address->addrlen);
+      sockets.sockets_[fd] = {++sockets.last_number_, sockets.last_peer_};
     } catch (const std::exception &) { // only a number in traces is lost
     }
     return fd;
   }
 
   static int close(void *opaque, curl_socket_t fd) {
-    static_cast<HttpSockets *>(opaque)->numbers_.erase(fd);
+    static_cast<HttpSockets *>(opaque)->sockets_.erase(fd);
     shutdown(fd, SHUT_RDWR);
     return ::close(fd);
   }
@@ -49,7 +51,7 @@ std::optional<unsigned> HttpSockets::number_of(void *easy) const {
   curl_easy_getinfo(static_cast<CURL *>(easy), CURLINFO_LOCAL_PORT, &port);
   if (port <= 0)
     return std::nullopt;
-  for (const auto &[fd, number] : numbers_) {
+  for (const auto &[fd, socket] : sockets_) {
     union {
       sockaddr any;
       sockaddr_in v4;
@@ -60,7 +62,7 @@ std::optional<unsigned> HttpSockets::number_of(void *easy) const {
         ntohs(address.any.sa_family == AF_INET6 ? address.v6.sin6_port
               : address.any.sa_family == AF_INET ? address.v4.sin_port
                                                  : in_port_t{0}) == port)
-      return number;
+      return socket.number;
   }
   return std::nullopt;
 }
@@ -68,18 +70,25 @@ std::optional<unsigned> HttpSockets::number_of(void *easy) const {
 std::optional<unsigned> HttpSockets::number_of_ended(void *easy) const {
   curl_socket_t fd = CURL_SOCKET_BAD;
   curl_easy_getinfo(static_cast<CURL *>(easy), CURLINFO_ACTIVESOCKET, &fd);
-  auto found = numbers_.find(fd);
-  return found != numbers_.end() ? found->second : number_of(easy);
+  auto found = sockets_.find(fd);
+  return found != sockets_.end() ? found->second.number : number_of(easy);
+}
+
+size_t HttpSockets::open() const {
+  auto count = std::count_if(sockets_.begin(), sockets_.end(), [this](const auto &each) {
+    return each.second.peer == last_peer_;
+  });
+  return static_cast<size_t>(count);
 }
 
 void HttpSockets::cut(unsigned number) {
-  for (const auto &[fd, its_number] : numbers_)
-    if (its_number == number)
+  for (const auto &[fd, socket] : sockets_)
+    if (socket.number == number)
       shutdown(fd, SHUT_RD); // what it still says to the server may go out
 }
 
 std::optional<Duration> HttpSockets::handshake_trip() const {
-  for (const auto &[fd, number] : numbers_) {
+  for (const auto &[fd, socket] : sockets_) {
     tcp_info info{};
     socklen_t length = sizeof info;
     if (getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &length) == 0 &&

@@ -15,6 +15,7 @@
 
 #include <map>
 #include <optional>
+#include <string>
 
 #include "clock.h"
 
@@ -32,7 +33,8 @@ public:
   // The same of a request that is over, Unix sockets too.
   std::optional<unsigned> number_of_ended(void *easy) const;
 
-  size_t open() const { return numbers_.size(); }
+  // To where the last one was opened: not those to a server that only redirected.
+  size_t open() const;
 
   // Has libcurl find connection NUMBER dead, if it is open.
   void cut(unsigned number);
@@ -44,8 +46,14 @@ public:
 private:
   struct Callbacks; // libcurl's, which are C functions
 
-  std::map<int, unsigned> numbers_; // by descriptor
+  struct Socket {
+    unsigned number;
+    std::string peer; // its address, as it is in memory
+  };
+
+  std::map<int, Socket> sockets_; // by descriptor
   unsigned last_number_ = 0;
+  std::string last_peer_;
 };
 
 } // namespace httpcache

@@ -16,8 +16,9 @@ open_image ()
 {
     origin_ctl reset
     : > "$origin_log"
-    start_nbdkit -D httpcache.cache=1 -- connections=3 blocksize=64K readahead=0 \
-        url="$origin_url/pattern/16M?gate=$1&gate-at=$2&on=1${3-}"
+    local url="$origin_url/pattern/16M?gate=$1&gate-at=$2&on=1${3-}"
+    if [ -n "${redirector-}" ]; then url="$redirector/pattern/16M?redirect=${url//&/%26}"; fi
+    start_nbdkit -D httpcache.cache=1 -- connections=3 blocksize=64K readahead=0 url="$url"
     client << 'END'
 Reader().read(0, 48 * KiB)
 END
@@ -28,21 +29,27 @@ END
 
 connection_of () { log_values request conn "range=$1"; }
 
-# Handshakes take so long here that nothing of this depends on the clock.
-slow_net FAKE_TRIP_US=60000000
-open_image first 48K "&gate=hint&at=2M"
-await_text "$nbdkit_err" 'read 8388608\+4096 .* missed=1$'
-client << 'END'
+# reuses_connection: the read gets that of the first answer.
+reuses_connection ()
+{
+    # Handshakes take so long here that nothing of this depends on the clock.
+    slow_net FAKE_TRIP_US=60000000
+    open_image first 48K "&gate=hint&at=2M"
+    await_text "$nbdkit_err" 'read 8388608\+4096 .* missed=1$'
+    client << 'END'
 Reader().h.cache(65536, 2 * MiB)
 END
-origin_ctl "wait?gate=hint&waiting=1"           # so the fetcher has seen the read, too
-expect_equal "requests while the read waits" "$(log_values request range | xargs)" "$first $hint"
-origin_ctl "open?gate=first"
-wait "$client_pid"
-expect_equal "the read's connection" "$(connection_of $read)" "$(connection_of $first)"
-origin_ctl "open?gate=hint"
-stop_nbdkit
-expect_equal "connections" "$(log_values open conn | wc -l)" 2
+    origin_ctl "wait?gate=hint&waiting=1"           # so the fetcher has seen the read, too
+    expect_equal "requests while the read waits" "$(log_values request range | xargs)" "$first $hint"
+    origin_ctl "open?gate=first"
+    wait "$client_pid"
+    expect_equal "the read's connection" "$(connection_of $read)" "$(connection_of $first)"
+    origin_ctl "open?gate=hint"
+    stop_nbdkit
+    expect_equal "connections" "$(log_values open conn | wc -l)" 2
+}
+
+reuses_connection
 
 # own_connection GATE: the read gets it, while the first answer is held.
 own_connection ()
@@ -64,3 +71,8 @@ own_connection stays
 slow_net
 open_image short 48K
 own_connection short
+
+# The connection to a server that redirected is of no use to anybody, and does not count.
+redirector=$origin_url
+start_origin
+reuses_connection
