@@ -390,7 +390,7 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   note_in_flight(at);
   // Not the time that a connection took: a server that thinks before it answers
   // must be asked for that much more at a time, and a proxy may be near.
-  flow_.round_trip(outcome.answer_time, at);
+  flow_.round_trip(transfer.this_attempt, outcome.answer_time, at);
   flow_.answered(transfer.received, outcome.total_time - outcome.first_byte_time);
   if (outcome.new_connection && outcome.answer_time > Duration::zero()) {
     double connect_s = to_seconds(outcome.first_byte_time - outcome.answer_time);

@@ -28,8 +28,12 @@ constexpr double kMinQueue_s = 0.001;
 // shortest of them is not the link's own round trip: taken for it, it would make
 // the queue longer by kQueue_s every kSlots * kTripPeriod.  So now and then so
 // little is asked for that the queue runs empty and the trip can be seen.
+// What answers take longer than the shortest then, is the server's: one that reads a
+// cold disk for some would else be taken for a queue, and asked for less and less.
 constexpr Duration kLookPeriod = std::chrono::seconds(10);
 constexpr double kLookShare = 0.75; // of what is on the wire
+constexpr double kLookTrips = 1.5;  // beyond the time in which the queue runs empty
+constexpr unsigned kThoughts = 16;
 
 constexpr uint64_t kStartBytes = 4 << 20; // before the link was seen full
 
@@ -56,7 +60,7 @@ constexpr size_t kBurstRank = 2;
 // room for more to be asked for, those for more than the second do not.
 constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample
-constexpr double kMaxGain = 4;
+constexpr double kMaxGain = 32;
 
 // While readers wait for single answers these stand in the queue for a quarter of the
 // trip at most, which they do not feel, on long ways for less.  Each sample brings
@@ -98,10 +102,14 @@ double Flow::Samples::lowest() const {
 Flow::Flow(uint32_t block_size, unsigned connections)
     : block_size_(block_size), connections_(connections), allowed_s_(kQueue_s) {}
 
-void Flow::round_trip(Duration latency, TimePoint now) {
+void Flow::round_trip(TimePoint sent, Duration latency, TimePoint now) {
   if (latency <= Duration::zero())
     return;
   double trip = to_seconds(latency);
+  if (sent >= look_start_ && sent < look_end_) {
+    thoughts_ = std::min(thoughts_ + 1, kThoughts);
+    think_s_ += (std::max(0.0, trip - round_trip_s()) - think_s_) / thoughts_;
+  }
   sample_trips_ += trip;
   ++sample_answers_;
   period_trip_ = period_trip_ == 0 ? trip : std::min(period_trip_, trip);
@@ -117,17 +125,21 @@ void Flow::answered(uint64_t bytes, Duration length) {
     bursts_.add(static_cast<double>(bytes) / to_seconds(length));
 }
 
+double Flow::answer_rate() const { return bursts_.high(kBurstRank); }
+
 uint64_t Flow::bytes_worth_a_trip() const {
-  return static_cast<uint64_t>(bursts_.high(kBurstRank) * round_trip_s());
+  return static_cast<uint64_t>(answer_rate() * round_trip_s());
 }
 
 void Flow::look_at_trip(TimePoint now) {
   if (now < look_end_ || starting_)
     return;
   looking_ = now - look_end_ >= kLookPeriod;
-  if (looking_)
+  if (looking_) {
+    look_start_ = now;
     look_end_ = now + std::chrono::duration_cast<Duration>(
-                          std::chrono::duration<double>(kQueue_s + round_trip_s()));
+                          std::chrono::duration<double>(kQueue_s + kLookTrips * round_trip_s()));
+  }
 }
 
 void Flow::received(uint64_t bytes, TimePoint now) {
@@ -149,7 +161,7 @@ void Flow::received(uint64_t bytes, TimePoint now) {
   if (!starved(sample_least_) || rate > bytes_per_second())
     rates_.add(rate);
   if (!starting_ && !starved(sample_least_) && sample_answers_ > 0)
-    adapt(sample_trips_ / sample_answers_ - round_trip_s());
+    adapt(sample_trips_ / sample_answers_ - round_trip_s() - think_s_);
   begin_sample(now);
 }
 
@@ -191,11 +203,14 @@ bool Flow::starved(uint64_t least_asked) const {
 void Flow::look_for_end_of_start(TimePoint now) {
   if (round_bytes_ < round_target_)
     return;
-  double rate = static_cast<double>(round_bytes_) / to_seconds(now - round_start_);
+  // One that began within a burst may be shorter than a trip, and cannot be.
+  double length_s = std::max({to_seconds(now - round_start_), round_trip_s(), 1e-3});
+  double rate = static_cast<double>(round_bytes_) / length_s;
   if (rate > full_rate_ * kGrowth) {
     full_rate_ = rate;
     rounds_without_growth_ = 0;
-  } else if (round_target_ >= limit() / 2 && !starved(round_least_) && ++rounds_without_growth_ >= kRoundsWithoutGrowth) {
+  } else if (round_target_ >= limit() / 2 && !starved(round_least_) &&
+             ++rounds_without_growth_ >= kRoundsWithoutGrowth) {
     starting_ = false;
   }
   begin_round(now);
@@ -236,7 +251,9 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * (trips * trip + (looking_ ? 0 : allowed_s_)) * (looking_ ? 1 : gain_);
+  double bytes = rate * trips * trip;
+  if (!looking_)
+    bytes = (bytes + rate * (think_s_ + allowed_s_)) * gain_;
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),
@@ -244,7 +261,9 @@ uint64_t Flow::limit() const {
 }
 
 uint64_t Flow::ahead_bytes() const {
-  double bytes = kAhead * bytes_per_second() * (round_trip_s() + queue_s());
+  double bytes = kAhead * bytes_per_second() * (round_trip_s() + think_s_ + queue_s());
+  if (bytes == 0)
+    return static_cast<uint64_t>(kAhead) * kStartBytes;
   return std::max(static_cast<uint64_t>(bytes), kMinAhead);
 }
 

@@ -43,7 +43,7 @@ public:
 
   // The first byte of an answer came LATENCY after its request was sent: a round
   // trip, what the server took to think, and what stood in queues.
-  void round_trip(Duration latency, TimePoint now);
+  void round_trip(TimePoint sent, Duration latency, TimePoint now);
 
   // An answer's body of BYTES came in LENGTH, after its first byte.
   void answered(uint64_t bytes, Duration length);
@@ -70,6 +70,9 @@ public:
 
   // What all windows together may hold.
   uint64_t ahead_bytes() const;
+
+  // What single answers bring; 0: none was long enough to say.
+  double answer_rate() const;
 
   double bytes_per_second() const;
   double round_trip_s() const;
@@ -115,7 +118,9 @@ private:
   bool short_ = false;
   uint64_t asked_ = 0;
   bool looking_ = false; // at the trip with an empty queue, or did
-  TimePoint look_end_{};
+  TimePoint look_start_{}, look_end_{};
+  double think_s_ = 0; // what answers took beyond the trip, on average, with an empty queue
+  unsigned thoughts_ = 0; // that it is the average of
   bool starting_ = true; // the link was not seen full yet
   double full_rate_ = 0;
   unsigned rounds_without_growth_ = 0;

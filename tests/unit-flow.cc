@@ -10,6 +10,8 @@
 
 #include <algorithm>
 #include <deque>
+#include <functional>
+#include <random>
 
 #include "catch.h"
 
@@ -36,7 +38,7 @@ public:
       busy_s_ += static_cast<double>(piece) / rate_;
       time_s_ = wire_free_s_;
       if (!t.begun) {
-        flow.round_trip(seconds_of(queue_counts_ ? time_s_ - t.asked_s : trip_s_), at());
+        flow.round_trip(from_s(t.asked_s), seconds_of(queue_counts_ ? time_s_ - t.asked_s : trip_s_), at());
         t.begun = true;
       }
       in_flight_ -= piece;
@@ -80,7 +82,8 @@ private:
   static Duration seconds_of(double s) {
     return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
   }
-  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + seconds_of(time_s_); }
+  static TimePoint from_s(double s) { return TimePoint{} + std::chrono::hours(1) + seconds_of(s); }
+  TimePoint at() const { return from_s(time_s_); }
 
   void start() {
     uint64_t bytes = flow.transfer_bytes();
@@ -190,13 +193,13 @@ TEST_CASE("one burst after a stall is not taken for the rate", "[flow]") {
 TEST_CASE("the round trip is the shortest of late", "[flow]") {
   Flow flow(256 << 10, 16);
   TimePoint t = TimePoint{} + std::chrono::hours(1);
-  flow.round_trip(std::chrono::milliseconds(200), t);
-  flow.round_trip(std::chrono::milliseconds(40), t);
-  flow.round_trip(std::chrono::milliseconds(90), t);
+  flow.round_trip(t, std::chrono::milliseconds(200), t);
+  flow.round_trip(t, std::chrono::milliseconds(40), t);
+  flow.round_trip(t, std::chrono::milliseconds(90), t);
   CHECK(flow.round_trip_s() == Approx(0.040));
   for (int i = 0; i < 60; ++i) { // another route
     t += std::chrono::seconds(1);
-    flow.round_trip(std::chrono::milliseconds(120), t);
+    flow.round_trip(t, std::chrono::milliseconds(120), t);
   }
   CHECK(flow.round_trip_s() == Approx(0.120));
 }
@@ -221,7 +224,7 @@ TEST_CASE("what is worth a round trip follows single answers", "[flow]") {
   Flow flow(256 << 10, 16);
   CHECK(flow.bytes_worth_a_trip() == 0);
   TimePoint at = TimePoint{} + std::chrono::hours(1);
-  flow.round_trip(std::chrono::milliseconds(40), at);
+  flow.round_trip(at, std::chrono::milliseconds(40), at);
   // 25 MB/s, read one at a time with pauses between.
   for (int i = 0; i < 8; ++i)
     flow.answered(250'000, std::chrono::milliseconds(10));
@@ -261,46 +264,77 @@ TEST_CASE("beside readers of single answers the queue is short and the wire full
     }
 }
 
-// 0.05 % of the packets are lost, and no connection gets beyond 2.5 MB/s for it: what
-// part of what they could bring do they?
-static double lossy_utilisation(bool keep_queue_short) {
-  constexpr double kEach = 2.5e6, kStep_s = 0.005, kTrip_s = 0.060;
+// No queue anywhere: each of 14 connections brings EACH bytes a second, once the
+// server has thought for so long.  What part of what they could bring do they?
+using Think = std::function<double(std::minstd_rand &)>; // seconds
+
+static double utilisation_without_queue(double each, const Think &think, bool keep_queue_short) {
+  constexpr double kStep_s = 0.005, kTrip_s = 0.060;
   constexpr size_t kConnections = 14;
   struct Transfer {
+    TimePoint asked;
+    double trip_s;
     double answered_s;
-    uint64_t left;
+    double left;
+  };
+  auto duration = [](double s) {
+    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
   };
   Flow flow(256 << 10, 16);
   flow.keep_queue_short(keep_queue_short);
+  std::minstd_rand random(1);
   std::deque<Transfer> transfers;
-  uint64_t in_flight = 0, came = 0;
-  for (double s = 0; s < 60; s += kStep_s) {
-    TimePoint at = TimePoint{} + std::chrono::hours(1) +
-                   std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
-    while (in_flight + flow.transfer_bytes() <= flow.limit() && transfers.size() < kConnections) {
-      transfers.push_back({s + kTrip_s, flow.transfer_bytes()});
-      in_flight += flow.transfer_bytes();
-      flow.in_flight(in_flight, at);
+  double in_flight = 0, came = 0, thought = 0, asked = 0;
+  auto tell = [&](TimePoint at) { flow.in_flight(static_cast<uint64_t>(in_flight), at); };
+  for (double s = 0; s < 90; s += kStep_s) {
+    TimePoint at = TimePoint{} + std::chrono::hours(1) + duration(s);
+    while (in_flight + double(flow.transfer_bytes()) <= double(flow.limit()) &&
+           transfers.size() < kConnections) {
+      double trip = kTrip_s + think(random), bytes = double(flow.transfer_bytes());
+      transfers.push_back({at, trip, s + trip, bytes});
+      in_flight += bytes;
+      tell(at);
+      if (s >= 60) {
+        thought += trip;
+        asked += bytes;
+      }
     }
     for (Transfer &t : transfers) {
       if (s < t.answered_s)
         continue;
-      uint64_t n = std::min<uint64_t>(t.left, static_cast<uint64_t>(kEach * kStep_s));
+      double n = std::min(t.left, each * kStep_s);
       t.left -= n;
       in_flight -= n;
-      flow.received(n, at);
-      came += s < 30 ? 0 : n;
-      if (t.left == 0)
-        flow.round_trip(std::chrono::milliseconds(60), at);
+      flow.received(static_cast<uint64_t>(n), at);
+      came += s < 60 ? 0 : n;
+      if (t.left <= 0)
+        flow.round_trip(t.asked, duration(t.trip_s), at);
     }
-    std::erase_if(transfers, [](const Transfer &t) { return t.left == 0; });
-    flow.in_flight(in_flight, at);
+    std::erase_if(transfers, [](const Transfer &t) { return t.left <= 0; });
+    tell(at);
   }
-  return static_cast<double>(came) / 30 / (kConnections * kEach);
+  // All connections busy all the time, be it with waiting for an answer.
+  double possible = kConnections * asked / (thought + asked / each);
+  return came / 30 / possible;
 }
 
 TEST_CASE("connections that each bring little are all used", "[flow]") {
-  // Of each transfer's time a round trip is spent on the request.
-  CHECK(lossy_utilisation(false) > 0.6);
-  CHECK(lossy_utilisation(true) > 0.6);
+  for (double each : {0.3e6, 1e6, 2.5e6})
+    for (bool keep_queue_short : {false, true}) {
+      CAPTURE(each, keep_queue_short);
+      CHECK(utilisation_without_queue(each, [](auto &) { return 0; }, keep_queue_short) > 0.8);
+    }
+}
+
+TEST_CASE("a server that thinks for now long, now short is no queue", "[flow]") {
+  auto up_to = [](double s) {
+    return [s](std::minstd_rand &random) { return std::uniform_real_distribution<double>(0, s)(random); };
+  };
+  Think cold_disk = [](std::minstd_rand &random) { return random() % 5 == 0 ? 0.4 : 0.0; };
+  for (const Think &think : {Think(up_to(0.02)), Think(up_to(0.08)), Think(up_to(0.3)), cold_disk})
+    for (double each : {2.5e6, 8e6})
+      for (bool keep_queue_short : {false, true}) {
+        CAPTURE(each, keep_queue_short);
+        CHECK(utilisation_without_queue(each, think, keep_queue_short) > 0.7);
+      }
 }

@@ -117,6 +117,7 @@ private:
   struct Piece {
     uint64_t length;
     double latency_us;  // until its first byte came; 0: it follows another
+    TimePoint asked;
   };
 
   // FOLLOWS: in one transfer with the block before.
@@ -127,7 +128,7 @@ private:
                  static_cast<double>(length) / link_.bytes_per_us;
     blocks_[index] = {link_free_, prefetch};
     in_flight_ += length;
-    arriving_.push({length, follows ? 0 : latency_us});
+    arriving_.push({length, follows ? 0 : latency_us, at()});
     if (flow_)
       flow_->in_flight(in_flight_, at());
     events_.push({link_free_, kArrival});
@@ -143,7 +144,7 @@ private:
     if (!flow_)
       return;
     if (piece.latency_us > 0)
-      flow_->round_trip(from_us(piece.latency_us), at());
+      flow_->round_trip(piece.asked, from_us(piece.latency_us), at());
     flow_->received(piece.length, at());
     planner.set_bounds(
         Readahead::Bounds::of(held_, UINT64_MAX, flow_->transfer_bytes(), flow_->ahead_bytes()));
