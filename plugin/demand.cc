@@ -9,7 +9,7 @@ namespace httpcache {
 
 namespace {
 
-constexpr Duration kOfLate = std::chrono::seconds(1);
+constexpr Duration kOfLate = std::chrono::seconds(2);
 
 } // namespace
 

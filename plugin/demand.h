@@ -7,11 +7,11 @@
 // has this one, so each read lasts a round trip, and whatever the answer stands
 // behind in a queue.  One streams: it has many reads under way and wants many
 // bytes in the end.  Each kind is served in the order its blocks came, and the two
-// take turns.  While there are jumps, the queue is to be kept short (flow.h), and
-// what streams ask for counts too.
+// take turns, as far as the fetcher lets streams go on.  While there are jumps, the
+// queue is to be kept short (flow.h), and what streams ask for counts too.
 //
 // Threads: add() any; all else the engine's.  Ownership: of the blocks' pins, the
-// fetcher's.  Errors: none; add() never needs memory.
+// fetcher's.  Errors: none; add() needs no memory, take_inbox() some.
 #ifndef HTTPCACHE_DEMAND_H
 #define HTTPCACHE_DEMAND_H
 
@@ -57,10 +57,12 @@ public:
 
 private:
   template <typename T> using OfEach = std::array<T, 2>;
-  const std::deque<Block *> &queue(Reader reader) const { return queues_[static_cast<size_t>(reader)]; }
+  const std::deque<Block *> &queue(Reader reader) const {
+    return queues_[static_cast<size_t>(reader)];
+  }
   std::deque<Block *> &queue(Reader reader) { return queues_[static_cast<size_t>(reader)]; }
 
-  // So many in kOfLate: a single one is a table that a stream comes by.
+  // So many in kOfLate, two seconds: a single one is a table that a stream comes by.
   static constexpr size_t kJumps = 4;
 
   Mutex mu_;

@@ -51,6 +51,11 @@ constexpr uint64_t kMaxWithBeyond = 768 << 10;
 
 constexpr Duration kIdle = std::chrono::hours(1);
 
+// By more than a quarter of what was told last?
+bool differs(uint64_t value, uint64_t told) {
+  return value > told + told / 4 || value < told - told / 4;
+}
+
 } // namespace
 
 Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
@@ -114,10 +119,12 @@ size_t Fetcher::free_connections() const {
 TimePoint Fetcher::on_turn(TimePoint at) {
   demand_.take_inbox();
   flow_.keep_queue_short(demand_.jumping(at));
-  if (gone_)
+  if (gone_) {
     give_up_on_all(at);
-  overtake_laggards(at);
-  replace_slow(at);
+  } else {
+    overtake_laggards(at);
+    replace_slow(at);
+  }
   start_due_retries(at);
   start_demand(at);
   start_prefetch(at);
@@ -137,7 +144,9 @@ TimePoint Fetcher::on_turn(TimePoint at) {
 // to do it does not matter; but when the window is fetched but for it, the readers
 // will come to it, and the wire has nothing to do.
 void Fetcher::overtake_laggards(TimePoint at) {
-  double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
+  // Of one answer among others: a server may give each connection so much and no more.
+  double rate = std::min(flow_.bytes_per_second(), flow_.answer_rate());
+  double trip = flow_.round_trip_s();
   if (!hungry_.load() || rate == 0 || trip == 0)
     return;
   size_t active = engine_.active();
@@ -146,13 +155,13 @@ void Fetcher::overtake_laggards(TimePoint at) {
     if (unused == 0)
       return;
     if (!transfer->running || transfer->replacements >= kMaxReplacements ||
-        at - transfer->this_attempt < kLaggardAge || engine_.multiplexed(transfer->attempt_id) ||
-        !transfer->steady(at, trip))
+        at - transfer->this_attempt < kLaggardAge || !transfer->steady(at, trip) ||
+        engine_.multiplexed(transfer->attempt_id))
       continue;
     // Others that are under way may be slowed down by the same.
     uint64_t missing = transfer->missing();
     double others = static_cast<double>(in_flight_ - missing);
-    if (others < rate * trip / 2 &&
+    if (others < flow_.bytes_per_second() * trip / 2 &&
         transfer->left_s(at, trip) > kLaggard * (trip + static_cast<double>(missing) / rate)) {
       ask_again(*transfer, at);
       --unused;
@@ -237,20 +246,23 @@ void Fetcher::start_demand(TimePoint at) {
       return;
     demand_.take(*reader, most, batch_, at);
     add_what_follows();
-    start(new_transfer(batch_, true), at);
+    Transfer &transfer = new_transfer(batch_, true);
+    transfer.for_stream = *reader == Demand::Reader::Streaming;
+    start(transfer, at);
   }
 }
 
 // Streams alone may ask for all that they wait for: what stands in the queue then
-// delays nobody else.  Beside readers that jump, only for what keeps the wire full.
+// delays nobody else.  Beside readers that jump, only for what keeps the wire full,
+// but always for something.
 bool Fetcher::streams_may_go_on() const {
   if (!flow_.queue_is_short())
     return true;
-  uint64_t demanded = 0; // prefetch is held back by demand, not the other way round
+  uint64_t asked = 0;
   for (const auto &transfer : transfers_)
-    if (transfer->running && transfer->demand)
-      demanded += transfer->missing();
-  return demanded == 0 || (demanded < flow_.limit() && free_connections() > reserved_connections());
+    if (transfer->running && transfer->for_stream)
+      asked += transfer->missing();
+  return asked == 0 || (asked < flow_.limit() && free_connections() > reserved_connections());
 }
 
 // Those that prefetch, and streams beside jumps, leave free.
@@ -280,9 +292,12 @@ bool Fetcher::soon_a_free_connection(TimePoint at) {
   double soonest_s = connect_s;
   // With fewer connections than requests, requests share them and need not wait.
   if (engine_.connections() == engine_.active() && engine_.active() > 0)
-    for (const auto &transfer : transfers_)
+    for (const auto &transfer : transfers_) {
+      if (transfer->running && engine_.multiplexed(transfer->attempt_id))
+        return false; // they share a connection that is there
       if (transfer->running)
         soonest_s = std::min(soonest_s, transfer->left_s(at, trip));
+    }
   if (soonest_s < connect_s) {
     if (!held_since_)
       held_since_ = at;
@@ -296,14 +311,14 @@ bool Fetcher::soon_a_free_connection(TimePoint at) {
 void Fetcher::start_prefetch(TimePoint at) {
   if (gone_ || at < no_prefetch_before_)
     return;
-  uint64_t transfer = flow_.transfer_bytes(), limit = flow_.limit();
-  if (transfer != told_transfer_ || limit > told_limit_ + told_limit_ / 4 ||
-      limit < told_limit_ - told_limit_ / 4) {
+  uint64_t transfer = flow_.transfer_bytes(), limit = flow_.limit(), ahead = flow_.ahead_bytes();
+  if (transfer != told_transfer_ || differs(limit, told_limit_) || differs(ahead, told_ahead_)) {
     told_transfer_ = transfer;
     told_limit_ = limit;
+    told_ahead_ = ahead;
     log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms in_flight_limit={} transfer={}",
         flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, limit, transfer);
-    source_.link_changed(transfer, flow_.ahead_bytes());
+    source_.link_changed(transfer, ahead);
   }
   hungry_.store(false);
   while (start_one_prefetch(at))
@@ -318,7 +333,7 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   // A full transfer, or wait until there is room for one; but never wait with
   // nothing under way.
   uint64_t room = limit - in_flight_;
-  if (room < told_transfer_ && in_flight_ > 0)
+  if (room < std::min(told_transfer_, limit) && in_flight_ > 0)
     return false;
   batch_.resize(static_cast<size_t>(
       std::max<uint64_t>(1, told_transfer_ / geometry_.block_size())));

@@ -131,7 +131,7 @@ private:
   std::vector<std::unique_ptr<Transfer>> spare_;
   std::vector<Block *> batch_; // scratch
   uint64_t in_flight_ = 0;     // bytes asked for that have not come
-  uint64_t told_transfer_ = 0, told_limit_ = 0;
+  uint64_t told_transfer_ = 0, told_limit_ = 0, told_ahead_ = 0;
   TimePoint no_prefetch_before_{};
   TimePoint next_slow_check_{};
   std::optional<TimePoint> held_since_; // demand, for a connection to be free

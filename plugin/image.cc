@@ -7,6 +7,7 @@
 #include <array>
 #include <cassert>
 #include <cstring>
+#include <new>
 #include <utility>
 
 #include <fmt/format.h>
@@ -217,8 +218,13 @@ Result<void> Image::read_some(BlockRun &run, std::span<char> buffer, uint64_t of
   size_t hit = mine.size() - missed - joined;
   // A read of so many blocks that it takes several rounds is a stream by itself.
   Planned planned{.streaming = true};
-  if (first)
-    planned = plan(offset, buffer.size(), missed > 0, missed + joined > 0);
+  if (first) {
+    try {
+      planned = plan(offset, buffer.size(), missed > 0, missed + joined > 0);
+    } catch (const std::bad_alloc &) { // the missing blocks must be asked for all the same
+      planned = {};
+    }
+  }
   if (missed > 0)
     fetcher_.fetch(std::span(missing).first(missed),
                    planned.streaming ? Demand::Reader::Streaming : Demand::Reader::Jumping);

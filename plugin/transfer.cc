@@ -27,6 +27,7 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   end_ = geometry_.start_of(run.back()->index()) + run.back()->length();
   done = 0;
   demand = is_demand;
+  for_stream = false;
   running = false;
   warm = false;
   attempts = 0;

@@ -81,6 +81,7 @@ public:
   size_t done = 0;             // blocks complete
   uint64_t pos = 0;            // next byte of the export to come
   bool demand = false;
+  bool for_stream = false; // of demand: a stream waits, not a reader that jumps
   bool running = false; // else it waits for not_before
   bool warm = false;    // on a connection that was used before, most likely
   HttpEngine::AttemptId attempt_id = 0;
