@@ -328,7 +328,8 @@ void Fetcher::start_prefetch(TimePoint at) {
 bool Fetcher::start_one_prefetch(TimePoint at) {
   uint64_t limit = flow_.limit();
   // Prefetch may have a connection made while demand waits for one in use.
-  if ((!demand_.empty() && !held_since_) || free_connections() <= reserved_connections() || in_flight_ >= limit)
+  if ((!demand_.empty() && !held_since_) || in_flight_ >= limit ||
+      free_connections() <= reserved_connections())
     return false;
   // A full transfer, or wait until there is room for one; but never wait with
   // nothing under way.

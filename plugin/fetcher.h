@@ -12,10 +12,12 @@
 // their readers are served as they come.
 //
 // Demand (demand.h) goes before prefetch, neighbours joined into one transfer, and
-// what follows added to it if that costs no more than the round trip.  When every connection is in use, one that is
-// about to be free is waited for rather than a new one made, whose handshakes and
-// slow start take longer.  Prefetch is asked for (PrefetchSource) only while no demand waits, connections beyond the reserved ones are free,
-// and the bytes in flight are below what the link can use (flow.h).
+// what follows added to it if that costs no more than the round trip.  When every
+// connection is in use, one that is about to be free is waited for rather than a
+// new one made, whose handshakes and slow start take longer.  Prefetch is asked for
+// (PrefetchSource) only while no demand waits, unless for such a connection, while
+// connections beyond the reserved ones are free, and the bytes in flight are below
+// what the link can use (flow.h).
 //
 // A prefetch that fails is silent and makes prefetch pause; its blocks leave
 // the table, but those that a reader has joined are demand from then on.  Once an

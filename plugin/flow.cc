@@ -95,8 +95,8 @@ double Flow::Samples::high(size_t k) const {
 }
 
 double Flow::Samples::lowest() const {
-  size_t n = std::min(count_, kSlots);
-  return n == 0 ? 0 : *std::min_element(values_.begin(), values_.begin() + static_cast<ptrdiff_t>(n));
+  auto end = values_.begin() + static_cast<ptrdiff_t>(std::min(count_, kSlots));
+  return count_ == 0 ? 0 : *std::min_element(values_.begin(), end);
 }
 
 Flow::Flow(uint32_t block_size, unsigned connections)

@@ -14,12 +14,14 @@
 //               what came in a second.  Of a time when little was asked for, it
 //               counts only if it is higher: it says nothing of the link
 //   round trip  the shortest time of late from request to first byte
+//   think time  what answers take longer than that on average while nothing stands
+//               in the queue, which is let run empty now and then to see both
 //
-// limit() is what the rate brings in a round trip and a little more, which may
-// stand in the bottleneck's queue; in two round trips, and at least kStartBytes,
-// until the rate has stopped growing.  And more, step by step, while answers do not
-// stand in a queue: then it is not the bottleneck but the connections that bring no
-// more (packets get lost at random, and each sends what little it dares), and
+// limit() is what the rate brings in these two and a little more, which may stand
+// in the bottleneck's queue; in two round trips, and at least kStartBytes, until
+// the rate has stopped growing.  And more, step by step, while answers do not
+// stand in a queue: then it is not the bottleneck but the connections that bring
+// no more (packets get lost at random, and each sends what little it dares), and
 // asking for less would only make the rate less still, and so on.  It grows by
 // itself: as long as the wire has room, more bytes in flight give a higher rate,
 // which allows more in flight.

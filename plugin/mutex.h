@@ -98,7 +98,7 @@ public:
 
 private:
   friend class CondVar;
-  static constexpr int kTries = 30;
+  static constexpr int kTries = 30; // about a microsecond
   std::unique_lock<std::mutex> lock_;
 };
 

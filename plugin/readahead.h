@@ -123,7 +123,8 @@ private:
   struct Idle {
     uint64_t last_use;
     Id id;
-    bool operator<(const Idle &other) const { return last_use > other.last_use; } // heap: oldest on top
+    // In a heap the oldest is on top.
+    bool operator<(const Idle &other) const { return last_use > other.last_use; }
   };
 
   // Of a list in ascending order of KEY, which is a copy of the stream's: a search

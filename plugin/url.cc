@@ -141,7 +141,8 @@ Result<Url> parse_url(std::string_view text) {
 bool same_origin(std::string_view a, std::string_view b) {
   auto origin = [](std::string_view text, std::string &out) {
     CurluHandle handle(curl_url());
-    if (!handle || curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) != CURLUE_OK)
+    if (!handle || curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) !=
+                       CURLUE_OK)
       return false;
     for (CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
       std::string piece;
