@@ -61,6 +61,10 @@ constexpr size_t kBurstRank = 2;
 constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample
 constexpr double kMaxGain = 32;
+// Where each connection brings little, transfers should be longer, for each costs
+// one of them a round trip; but not so long that a window has few of them, and a
+// reader waits for the first: with all of the gain the convert of lossy took 45 s.
+constexpr double kMaxLonger = 4;
 
 // While readers wait for single answers these stand in the queue for a quarter of the
 // trip at most, which they do not feel, on long ways for less.  Each sample brings
@@ -243,7 +247,9 @@ double Flow::queue_s() const {
   return std::clamp(kQueueTrips * round_trip_s(), kMinQueue_s, kQueue_s);
 }
 
-uint64_t Flow::limit() const {
+uint64_t Flow::limit() const { return limit(looking_ ? 1 : gain_); }
+
+uint64_t Flow::limit(double gain) const {
   double rate = bytes_per_second();
   double trip = round_trip_s();
   if (rate == 0 || trip == 0)
@@ -251,9 +257,7 @@ uint64_t Flow::limit() const {
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
   double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = rate * trips * trip;
-  if (!looking_)
-    bytes = (bytes + rate * (think_s_ + allowed_s_)) * gain_;
+  double bytes = gain * rate * (trips * trip + (looking_ ? 0 : think_s_ + allowed_s_));
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),
@@ -264,11 +268,12 @@ uint64_t Flow::ahead_bytes() const {
   double bytes = kAhead * bytes_per_second() * (round_trip_s() + think_s_ + queue_s());
   if (bytes == 0)
     return static_cast<uint64_t>(kAhead) * kStartBytes;
-  return std::max(static_cast<uint64_t>(bytes), kMinAhead);
+  return std::max({static_cast<uint64_t>(bytes), kMinAhead, 2 * limit()});
 }
 
 uint64_t Flow::transfer_bytes() const {
-  uint64_t share = limit() / std::min<uint64_t>(kTransfers, connections_);
+  uint64_t share = limit(looking_ ? 1 : std::min(gain_, kMaxLonger)) /
+                   std::min<uint64_t>(kTransfers, connections_);
   uint64_t bytes = std::bit_floor(std::clamp(share, kMinTransfer, kMaxTransfer));
   return std::max<uint64_t>(bytes, block_size_);
 }

@@ -100,6 +100,7 @@ private:
   void begin_round(TimePoint now);
   void begin_sample(TimePoint now);
   void adapt(double queued_s);
+  uint64_t limit(double gain) const;
   double queue_s() const;
   bool starved(uint64_t least_asked) const;
 
