@@ -118,7 +118,11 @@ size_t Fetcher::free_connections() const {
 
 TimePoint Fetcher::on_turn(TimePoint at) {
   demand_.take_inbox();
-  flow_.keep_queue_short(demand_.jumping(at));
+  if (bool jumping = demand_.jumping(at); jumping != flow_.queue_is_short()) {
+    log(LogArea::Readahead, "{}",
+        jumping ? "readers jump: the queue is kept short" : "no reader jumps any more");
+    flow_.keep_queue_short(jumping);
+  }
   if (gone_) {
     give_up_on_all(at);
   } else {

@@ -12,7 +12,7 @@ query=
 for place in $(seq 8); do
     query+="${query:+&}gate=jump&at=$((place * 7 + 20))M"
 done
-start_nbdkit -D httpcache.cache=1 -- blocksize=64K connections=4 readahead=64K url="$origin_url/pattern/128M?$query"
+start_nbdkit -D httpcache.cache=1 -D httpcache.readahead=1 -- blocksize=64K connections=4 readahead=64K url="$origin_url/pattern/128M?$query"
 
 # A stream, eight jumps, of which four have connections, and then the stream goes on, beyond what was read ahead.
 client << 'END'
@@ -33,6 +33,8 @@ start_client << 'END'
 Reader().read(10 * 64 * KiB, 64 * KiB)
 END
 await_text "$nbdkit_err" 'read 655360\+65536 .* missed=1$'
+
+expect_text "what the fetcher saw" "$nbdkit_err" 'readers jump: the queue is kept short'
 
 # It has the first or the second connection that is let go.
 origin_ctl "open?gate=jump&n=2"
