@@ -320,8 +320,9 @@ void Fetcher::start_prefetch(TimePoint at) {
     told_transfer_ = transfer;
     told_limit_ = limit;
     told_ahead_ = ahead;
-    log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms in_flight_limit={} transfer={}",
-        flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, limit, transfer);
+    log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms think={:.1f}ms in_flight_limit={} transfer={}",
+        flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, flow_.think_s() * 1e3, limit,
+        transfer);
     source_.link_changed(transfer, ahead);
   }
   hungry_.store(false);

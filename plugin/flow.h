@@ -78,6 +78,7 @@ public:
 
   double bytes_per_second() const;
   double round_trip_s() const;
+  double think_s() const { return think_s_; }
 
 private:
   static constexpr size_t kSlots = 8;
