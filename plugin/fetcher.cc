@@ -93,6 +93,7 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   transfer.ask();
   bool wanted = !arrival.head() || transfer.on_head(*arrival.head(), arrival.effective_url());
   in_flight_ += transfer.missing();
+  transfer.asked_with = in_flight_;
   note_in_flight(at);
   if (wanted && arrival.head())
     wanted = transfer.on_body(arrival.bytes());
@@ -388,6 +389,7 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
   transfer.this_attempt = at;
   transfer.running = true;
   in_flight_ += range.length();
+  transfer.asked_with = in_flight_;
   note_in_flight(at);
   if (log_on(LogArea::Http))
     log(LogArea::Http, "#{} {} blocks {}+{} attempt {}", transfer.attempt_id,
@@ -411,7 +413,7 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   note_in_flight(at);
   // Not the time that a connection took: a server that thinks before it answers
   // must be asked for that much more at a time, and a proxy may be near.
-  flow_.round_trip(transfer.this_attempt, outcome.answer_time, at);
+  flow_.round_trip(transfer.asked_with, outcome.answer_time, at);
   flow_.answered(transfer.received, outcome.total_time - outcome.first_byte_time);
   if (outcome.new_connection && outcome.answer_time > Duration::zero()) {
     double connect_s = to_seconds(outcome.first_byte_time - outcome.answer_time);

@@ -106,11 +106,13 @@ double Flow::Samples::lowest() const {
 Flow::Flow(uint32_t block_size, unsigned connections)
     : block_size_(block_size), connections_(connections), allowed_s_(kQueue_s) {}
 
-void Flow::round_trip(TimePoint sent, Duration latency, TimePoint now) {
+void Flow::round_trip(uint64_t asked, Duration latency, TimePoint now) {
   if (latency <= Duration::zero())
     return;
   double trip = to_seconds(latency);
-  if (sent >= look_start_ && sent < look_end_) {
+  // Not of what was sent while a queue still ran empty: taken for the server's, it
+  // would be let stand, and be longer at the next look.
+  if (!starting_ && static_cast<double>(asked) <= looking_bytes()) {
     thoughts_ = std::min(thoughts_ + 1, kThoughts);
     think_s_ += (std::max(0.0, trip - round_trip_s()) - think_s_) / thoughts_;
   }
@@ -140,7 +142,6 @@ void Flow::look_at_trip(TimePoint now) {
     return;
   looking_ = now - look_end_ >= kLookPeriod;
   if (looking_) {
-    look_start_ = now;
     look_end_ = now + std::chrono::duration_cast<Duration>(
                           std::chrono::duration<double>(kQueue_s + kLookTrips * round_trip_s()));
   }
@@ -197,6 +198,12 @@ void Flow::adapt(double queued_s) {
     gain_ = std::min(gain_ * kGainStep, kMaxGain);
   else if (queued_s > kLongQueue * queue_s())
     gain_ = std::max(gain_ / kGainStep, 1.0);
+}
+
+// So little in flight leaves the queue empty.  Less than kMinBytes is hardly ever in
+// flight, so that on a thin link part of that is taken for the server's time.
+double Flow::looking_bytes() const {
+  return std::max(kLookShare * bytes_per_second() * round_trip_s(), double(kMinBytes));
 }
 
 // Was the wire given too little to do for what came to tell anything of it?
@@ -256,8 +263,9 @@ uint64_t Flow::limit(double gain) const {
     return kStartBytes;
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
-  double trips = looking_ ? kLookShare : starting_ ? 2 : 1;
-  double bytes = gain * rate * (trips * trip + (looking_ ? 0 : think_s_ + allowed_s_));
+  double trips = starting_ ? 2 : 1;
+  double bytes = looking_ ? looking_bytes()
+                          : gain * rate * (trips * trip + think_s_ + allowed_s_);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),

@@ -44,8 +44,9 @@ public:
   Flow(uint32_t block_size, unsigned connections);
 
   // The first byte of an answer came LATENCY after its request was sent: a round
-  // trip, what the server took to think, and what stood in queues.
-  void round_trip(TimePoint sent, Duration latency, TimePoint now);
+  // trip, what the server took to think, and what stood in queues.  ASKED bytes,
+  // its own among them, were in flight when it was sent.
+  void round_trip(uint64_t asked, Duration latency, TimePoint now);
 
   // An answer's body of BYTES came in LENGTH, after its first byte.
   void answered(uint64_t bytes, Duration length);
@@ -102,6 +103,7 @@ private:
   void begin_sample(TimePoint now);
   void adapt(double queued_s);
   uint64_t limit(double gain) const;
+  double looking_bytes() const;
   double queue_s() const;
   bool starved(uint64_t least_asked) const;
 
@@ -122,7 +124,7 @@ private:
   bool short_ = false;
   uint64_t asked_ = 0;
   bool looking_ = false; // at the trip with an empty queue, or did
-  TimePoint look_start_{}, look_end_{};
+  TimePoint look_end_{};
   double think_s_ = 0; // what answers took beyond the trip, on average, with an empty queue
   unsigned thoughts_ = 0; // that it is the average of
   bool starting_ = true; // the link was not seen full yet

@@ -90,6 +90,7 @@ public:
   unsigned replacements = 0; // of slow connections
   TimePoint first_attempt{}, this_attempt{}, first_byte{}, not_before{};
   uint64_t received = 0;        // by this attempt
+  uint64_t asked_with = 0;      // bytes in flight when it was asked for
   std::optional<Error> verdict; // of the answer's head
 
 private:

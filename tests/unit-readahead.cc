@@ -117,7 +117,7 @@ private:
   struct Piece {
     uint64_t length;
     double latency_us;  // until its first byte came; 0: it follows another
-    TimePoint asked;
+    uint64_t asked;     // in flight then
   };
 
   // FOLLOWS: in one transfer with the block before.
@@ -128,7 +128,7 @@ private:
                  static_cast<double>(length) / link_.bytes_per_us;
     blocks_[index] = {link_free_, prefetch};
     in_flight_ += length;
-    arriving_.push({length, follows ? 0 : latency_us, at()});
+    arriving_.push({length, follows ? 0 : latency_us, in_flight_});
     if (flow_)
       flow_->in_flight(in_flight_, at());
     events_.push({link_free_, kArrival});
