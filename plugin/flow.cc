@@ -60,11 +60,10 @@ constexpr size_t kBurstRank = 2;
 // room for more to be asked for, those for more than the second do not.
 constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample
-constexpr double kMaxGain = 32;
-// Where each connection brings little, transfers should be longer, for each costs
-// one of them a round trip; but not so long that a window has few of them, and a
-// reader waits for the first: with all of the gain the convert of lossy took 45 s.
-constexpr double kMaxLonger = 4;
+// The most, but for what makes kStartBytes, a block of the default size for each of 16
+// connections.  A fast link that has just lost packets has no queue for a moment either,
+// and floods if more is asked for then.
+constexpr double kMaxGain = 4;
 
 // While readers wait for single answers these stand in the queue for a quarter of the
 // trip at most, which they do not feel, on long ways for less.  Each sample brings
@@ -195,9 +194,11 @@ void Flow::adapt(double queued_s) {
     }
   }
   if (queued_s < kShortQueue * queue_s())
-    gain_ = std::min(gain_ * kGainStep, kMaxGain);
+    gain_ *= kGainStep;
   else if (queued_s > kLongQueue * queue_s())
     gain_ = std::max(gain_ / kGainStep, 1.0);
+  double bytes = bytes_per_second() * (round_trip_s() + think_s_ + allowed_s_);
+  gain_ = std::min(gain_, std::max(kMaxGain, double(kStartBytes) / bytes));
 }
 
 // So little in flight leaves the queue empty.  Less than kMinBytes is hardly ever in
@@ -280,7 +281,9 @@ uint64_t Flow::ahead_bytes() const {
 }
 
 uint64_t Flow::transfer_bytes() const {
-  uint64_t share = limit(looking_ ? 1 : std::min(gain_, kMaxLonger)) /
+  // Longer where each connection brings little, for each transfer costs one of them a
+  // round trip; but a window should still have many.
+  uint64_t share = limit(looking_ ? 1 : std::min(gain_, kMaxGain)) /
                    std::min<uint64_t>(kTransfers, connections_);
   uint64_t bytes = std::bit_floor(std::clamp(share, kMinTransfer, kMaxTransfer));
   return std::max<uint64_t>(bytes, block_size_);
