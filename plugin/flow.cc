@@ -60,6 +60,8 @@ constexpr size_t kBurstRank = 2;
 // room for more to be asked for, those for more than the second do not.
 constexpr double kShortQueue = 0.25, kLongQueue = 0.5;
 constexpr double kGainStep = 1.1; // a sample
+// Down in two or three samples: each one more overfills the queue again.
+constexpr double kGainFall = 2;
 // The most, but for what makes kStartBytes, a block of the default size for each of 16
 // connections.  A fast link that has just lost packets has no queue for a moment either,
 // and floods if more is asked for then.
@@ -196,7 +198,7 @@ void Flow::adapt(double queued_s) {
   if (queued_s < kShortQueue * queue_s())
     gain_ *= kGainStep;
   else if (queued_s > kLongQueue * queue_s())
-    gain_ = std::max(gain_ / kGainStep, 1.0);
+    gain_ = std::max(gain_ / kGainFall, 1.0);
   double bytes = bytes_per_second() * (round_trip_s() + think_s_ + allowed_s_);
   gain_ = std::min(gain_, std::max(kMaxGain, double(kStartBytes) / bytes));
 }
