@@ -33,6 +33,9 @@ inline double to_seconds(Duration d) {
   return std::chrono::duration<double>(d).count();
 }
 
+inline Duration from_seconds(double s) {
+  return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
+}
 inline Duration from_ms(int64_t ms) { return std::chrono::milliseconds(ms); }
 inline Duration from_us(int64_t us) { return std::chrono::microseconds(us); }
 

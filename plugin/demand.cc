@@ -9,6 +9,7 @@ namespace httpcache {
 
 namespace {
 
+// Four reads of half a second each are jumps too; streams pass a table less often.
 constexpr Duration kOfLate = std::chrono::seconds(2);
 
 } // namespace

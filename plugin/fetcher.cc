@@ -181,6 +181,8 @@ void Fetcher::replace_slow(TimePoint at) {
     return;
   next_slow_check_ = at + kSlowTick;
   double share = rate / static_cast<double>(std::max<size_t>(1, engine_.active()));
+  if (flow_.answer_rate() > 0) // as in overtake_laggards()
+    share = std::min(share, flow_.answer_rate());
   Transfer *worst = nullptr;
   double worst_late_s = 0;
   for (const auto &transfer : transfers_) {
@@ -206,7 +208,7 @@ void Fetcher::replace_slow(TimePoint at) {
   if (worst == nullptr)
     return;
   ask_again(*worst, at);
-  next_slow_check_ = at + from_ms(static_cast<int64_t>((kStartTrips * trip + kSlowGrace_s) * 1e3));
+  next_slow_check_ = at + from_seconds(kStartTrips * trip + kSlowGrace_s);
 }
 
 // Gives up the connection; what is missing is asked for on another this turn.
@@ -321,7 +323,8 @@ void Fetcher::start_prefetch(TimePoint at) {
     told_transfer_ = transfer;
     told_limit_ = limit;
     told_ahead_ = ahead;
-    log(LogArea::Readahead, "link rate={:.1f}MB/s trip={:.1f}ms think={:.1f}ms in_flight_limit={} transfer={}",
+    log(LogArea::Readahead,
+        "link rate={:.1f}MB/s trip={:.1f}ms think={:.1f}ms in_flight_limit={} transfer={}",
         flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, flow_.think_s() * 1e3, limit,
         transfer);
     source_.link_changed(transfer, ahead);

@@ -32,8 +32,8 @@ constexpr double kMinQueue_s = 0.001;
 // cold disk for some would else be taken for a queue, and asked for less and less.
 constexpr Duration kLookPeriod = std::chrono::seconds(10);
 constexpr double kLookShare = 0.75; // of what is on the wire
-constexpr double kLookTrips = 1.5;  // beyond the time in which the queue runs empty
-constexpr unsigned kThoughts = 16;
+constexpr double kLookTrips = 1.5;  // longer than the queue takes to run empty
+constexpr unsigned kThoughts = 16;  // so many answers' average, from then on a moving one
 
 constexpr uint64_t kStartBytes = 4 << 20; // before the link was seen full
 
@@ -142,10 +142,8 @@ void Flow::look_at_trip(TimePoint now) {
   if (now < look_end_ || starting_)
     return;
   looking_ = now - look_end_ >= kLookPeriod;
-  if (looking_) {
-    look_end_ = now + std::chrono::duration_cast<Duration>(
-                          std::chrono::duration<double>(kQueue_s + kLookTrips * round_trip_s()));
-  }
+  if (looking_)
+    look_end_ = now + from_seconds(kQueue_s + kLookTrips * round_trip_s());
 }
 
 void Flow::received(uint64_t bytes, TimePoint now) {
@@ -158,10 +156,7 @@ void Flow::received(uint64_t bytes, TimePoint now) {
   if (starting_)
     look_for_end_of_start(now);
   Duration length = now - sample_start_;
-  Duration wanted = std::max<Duration>(
-      kMinSample, std::chrono::duration_cast<Duration>(
-                      std::chrono::duration<double>(round_trip_s())));
-  if (length < wanted)
+  if (length < std::max(kMinSample, from_seconds(round_trip_s())))
     return;
   double rate = static_cast<double>(sample_bytes_) / to_seconds(length);
   if (!starved(sample_least_) || rate > bytes_per_second())
@@ -199,8 +194,7 @@ void Flow::adapt(double queued_s) {
     gain_ *= kGainStep;
   else if (queued_s > kLongQueue * queue_s())
     gain_ = std::max(gain_ / kGainFall, 1.0);
-  double bytes = bytes_per_second() * (round_trip_s() + think_s_ + allowed_s_);
-  gain_ = std::min(gain_, std::max(kMaxGain, double(kStartBytes) / bytes));
+  gain_ = std::min(gain_, std::max(kMaxGain, double(kStartBytes) / product(1)));
 }
 
 // So little in flight leaves the queue empty.  Less than kMinBytes is hardly ever in
@@ -257,18 +251,20 @@ double Flow::queue_s() const {
   return std::clamp(kQueueTrips * round_trip_s(), kMinQueue_s, kQueue_s);
 }
 
-uint64_t Flow::limit() const { return limit(looking_ ? 1 : gain_); }
+// What the rate brings in so many round trips, in the time that the server thinks, and
+// in what may stand in the queue.
+double Flow::product(double trips) const {
+  return bytes_per_second() * (trips * round_trip_s() + think_s_ + allowed_s_);
+}
+
+uint64_t Flow::limit() const { return limit(gain_); }
 
 uint64_t Flow::limit(double gain) const {
-  double rate = bytes_per_second();
-  double trip = round_trip_s();
-  if (rate == 0 || trip == 0)
+  if (bytes_per_second() == 0 || round_trip_s() == 0)
     return kStartBytes;
   // A start that asked only for what a connection in slow start brings would
   // measure nothing else: then twice what is on the wire, as slow start does.
-  double trips = starting_ ? 2 : 1;
-  double bytes = looking_ ? looking_bytes()
-                          : gain * rate * (trips * trip + think_s_ + allowed_s_);
+  double bytes = looking_ ? looking_bytes() : gain * product(starting_ ? 2 : 1);
   // The most that all connections together can be asked for.
   uint64_t most = connections_ * std::max<uint64_t>(kMaxTransfer, block_size_);
   return std::clamp(static_cast<uint64_t>(bytes),
@@ -285,8 +281,8 @@ uint64_t Flow::ahead_bytes() const {
 uint64_t Flow::transfer_bytes() const {
   // Longer where each connection brings little, for each transfer costs one of them a
   // round trip; but a window should still have many.
-  uint64_t share = limit(looking_ ? 1 : std::min(gain_, kMaxGain)) /
-                   std::min<uint64_t>(kTransfers, connections_);
+  uint64_t share =
+      limit(std::min(gain_, kMaxGain)) / std::min<uint64_t>(kTransfers, connections_);
   uint64_t bytes = std::bit_floor(std::clamp(share, kMinTransfer, kMaxTransfer));
   return std::max<uint64_t>(bytes, block_size_);
 }

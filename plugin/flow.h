@@ -6,7 +6,7 @@
 // What is asked for and has not come yet must be at least a bandwidth-delay
 // product, or the wire idles; and less than that plus the bottleneck's queue,
 // or the connections overfill it together, packets drop, and everybody waits
-// for the one that stalls.  Any fixed number is wrong on another link, so both
+// for the one that stalls.  Any fixed number is wrong on another link, so its
 // factors are measured:
 //
 //   rate        bytes a second over all connections, a high one of late, not
@@ -17,8 +17,8 @@
 //   think time  what answers take longer than that on average while nothing stands
 //               in the queue, which is let run empty now and then to see both
 //
-// limit() is what the rate brings in these two and a little more, which may stand
-// in the bottleneck's queue; in two round trips, and at least kStartBytes, until
+// limit() is what the rate brings in trip, think time and a little more, which may
+// stand in the bottleneck's queue; in two round trips, and at least kStartBytes, until
 // the rate has stopped growing.  And more, step by step, while answers do not
 // stand in a queue: then it is not the bottleneck but the connections that bring
 // no more (packets get lost at random, and each sends what little it dares), and
@@ -102,7 +102,8 @@ private:
   void begin_round(TimePoint now);
   void begin_sample(TimePoint now);
   void adapt(double queued_s);
-  uint64_t limit(double gain) const;
+  double product(double trips) const;
+  uint64_t limit(double gain) const; // were gain_ this
   double looking_bytes() const;
   double queue_s() const;
   bool starved(uint64_t least_asked) const;
@@ -119,7 +120,7 @@ private:
   uint64_t sample_least_ = 0; // asked, during it
   double sample_trips_ = 0;   // sum
   unsigned sample_answers_ = 0;
-  double gain_ = 1; // of limit()
+  double gain_ = 1;  // of limit()
   double allowed_s_; // to stand in the queue
   bool short_ = false;
   uint64_t asked_ = 0;

@@ -24,7 +24,7 @@ struct HttpSockets::Callbacks {
     try {
       sockets.last_peer_.assign(reinterpret_cast<const char *>(&address->addr), address->addrlen);
       sockets.sockets_[fd] = {++sockets.last_number_, sockets.last_peer_};
-    } catch (const std::exception &) { // only a number in traces is lost
+    } catch (const std::exception &) { // it is not counted, and has no number in traces
     }
     return fd;
   }

@@ -9,15 +9,15 @@
 // blocks and claims them from the block cache (block_cache.h), where a block
 // that is being fetched stands just as one that is complete.  Those that are
 // new the reader hands to the fetcher as demand, all of them, before it waits
-// for any.  It tells the readahead planner what it read (readahead.h), then
-// takes its blocks in order: waits until the bytes that it wants of each have
-// arrived, copies them out, lets go.
+// for any; the readahead planner (readahead.h) is told of the read first, and
+// knows whether it jumps or streams.  Then it takes its blocks in order: waits
+// until the bytes that it wants of each have arrived, copies them out, lets go.
 //
 //   nbdkit threads                          the engine's thread
 //   ──────────────                          ───────────────────
 //   read ──> BlockCache::claim              Fetcher: which transfer next?
-//        ──> Fetcher::fetch  ──── inbox ──>   demand, then what next_prefetch
-//        ──> Readahead::observe               (planner + claim_ahead) gives
+//        ──> Readahead::observe               demand, then what next_prefetch
+//        ──> Fetcher::fetch  ──── inbox ──>   (planner + claim_ahead) gives
 //        ──> BlockCache::wait <── wake ───  HttpEngine: libcurl ──> Transfer
 //        copy, unpin                          ──> BlockCache::deliver
 //

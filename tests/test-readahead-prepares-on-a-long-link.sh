@@ -28,7 +28,7 @@ open_far_image ()
     : > "$origin_log"
     { origin_ctl "wait?requests=$scouted" && origin_ctl "open?gate=probe&n=1"; } & opener=$!
     slow_net FAKE_TRIP_US=40000
-    start_nbdkit blocksize=1M "${@:2}" url="$origin_url/pattern/$1?gate=probe&on=1"
+    start_nbdkit blocksize=1M "${@:2}" url="$origin_url/pattern/$1?gate=probe&at=0&on=1"
     wait "$opener"
 }
 

@@ -7,6 +7,7 @@
 
 #include "catch.h"
 #include "geometry.h"
+#include "helpers.h"
 #include "slab.h"
 #include "stats.h"
 
@@ -17,11 +18,6 @@ namespace {
 constexpr uint32_t kBlock = 512, kBlocks = 64;
 using Reader = Demand::Reader;
 
-class Never final : public CancelCheck {
-public:
-  bool cancelled() override { return true; }
-};
-
 // Blocks to be wanted, and the queue of them.
 struct Rig {
   Rig()
@@ -30,8 +26,8 @@ struct Rig {
 
   void add(Reader reader, uint64_t first, uint64_t count = 1) {
     std::vector<BlockCache::Claim> claims(count);
-    Never never;
-    Result<size_t> n = cache.claim({BlockIndex{first}, count}, claims, false, never);
+    tests::Patience patience;
+    Result<size_t> n = cache.claim({BlockIndex{first}, count}, claims, false, patience);
     REQUIRE(n);
     REQUIRE(n.value() == count);
     std::vector<Block *> blocks;

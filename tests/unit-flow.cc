@@ -38,7 +38,7 @@ public:
       busy_s_ += static_cast<double>(piece) / rate_;
       time_s_ = wire_free_s_;
       if (!t.begun) {
-        flow.round_trip(t.asked, seconds_of(queue_counts_ ? time_s_ - t.asked_s : trip_s_), at());
+        flow.round_trip(t.asked, from_seconds(queue_counts_ ? time_s_ - t.asked_s : trip_s_), at());
         t.begun = true;
       }
       in_flight_ -= piece;
@@ -80,10 +80,7 @@ private:
     bool begun = false;
   };
 
-  static Duration seconds_of(double s) {
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
-  }
-  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + seconds_of(time_s_); }
+  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + from_seconds(time_s_); }
 
   void start() {
     uint64_t bytes = flow.transfer_bytes();
@@ -101,6 +98,14 @@ private:
 };
 
 constexpr double kMbit = 1e6 / 8;
+
+// One whose queue shows in the answers, and whose start is over.
+Link busy_link(double mbit, double trip_ms) {
+  Link link(mbit * kMbit, trip_ms / 1e3, 16);
+  link.count_queue();
+  link.run(15);
+  return link;
+}
 
 } // namespace
 
@@ -155,9 +160,7 @@ TEST_CASE("a queue of our own making is not taken for a longer way", "[flow]") {
   for (double mbit : {200.0, 500.0, 2000.0})
     for (double trip_ms : {10.0, 40.0, 120.0}) {
       CAPTURE(mbit, trip_ms);
-      Link link(mbit * kMbit, trip_ms / 1e3, 16);
-      link.count_queue();
-      link.run(15);
+      Link link = busy_link(mbit, trip_ms);
       uint64_t soon = link.flow.limit();
       link.utilisation();
       link.run(300);
@@ -241,9 +244,7 @@ TEST_CASE("beside readers of single answers the queue is short and the wire full
   for (double mbit : {200.0, 500.0, 2000.0})
     for (double trip_ms : {10.0, 40.0, 120.0}) {
       CAPTURE(mbit, trip_ms);
-      Link link(mbit * kMbit, trip_ms / 1e3, 16);
-      link.count_queue();
-      link.run(15);
+      Link link = busy_link(mbit, trip_ms);
       double before = link.queue_s();
       link.flow.keep_queue_short(true);
       CHECK(link.flow.queue_is_short());
@@ -277,9 +278,6 @@ static double utilisation_without_queue(double each, const Think &think, bool ke
     double answered_s;
     double left;
   };
-  auto duration = [](double s) {
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double>(s));
-  };
   Flow flow(256 << 10, 16);
   flow.keep_queue_short(keep_queue_short);
   std::minstd_rand random(1);
@@ -287,7 +285,7 @@ static double utilisation_without_queue(double each, const Think &think, bool ke
   double in_flight = 0, came = 0, thought = 0, asked = 0;
   auto tell = [&](TimePoint at) { flow.in_flight(static_cast<uint64_t>(in_flight), at); };
   for (double s = 0; s < 90; s += kStep_s) {
-    TimePoint at = TimePoint{} + std::chrono::hours(1) + duration(s);
+    TimePoint at = TimePoint{} + std::chrono::hours(1) + from_seconds(s);
     while (in_flight + double(flow.transfer_bytes()) <= double(flow.limit()) &&
            transfers.size() < kConnections) {
       double trip = kTrip_s + think(random), bytes = double(flow.transfer_bytes());
@@ -308,7 +306,7 @@ static double utilisation_without_queue(double each, const Think &think, bool ke
       flow.received(static_cast<uint64_t>(n), at);
       came += s < 60 ? 0 : n;
       if (t.left <= 0)
-        flow.round_trip(t.asked, duration(t.trip_s), at);
+        flow.round_trip(t.asked, from_seconds(t.trip_s), at);
     }
     std::erase_if(transfers, [](const Transfer &t) { return t.left <= 0; });
     tell(at);

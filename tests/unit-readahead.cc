@@ -144,16 +144,13 @@ private:
     if (!flow_)
       return;
     if (piece.latency_us > 0)
-      flow_->round_trip(piece.asked, from_us(piece.latency_us), at());
+      flow_->round_trip(piece.asked, from_seconds(piece.latency_us / 1e6), at());
     flow_->received(piece.length, at());
     planner.set_bounds(
         Readahead::Bounds::of(held_, UINT64_MAX, flow_->transfer_bytes(), flow_->ahead_bytes()));
   }
 
-  static Duration from_us(double us) {
-    return std::chrono::duration_cast<Duration>(std::chrono::duration<double, std::micro>(us));
-  }
-  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + from_us(now_); }
+  TimePoint at() const { return TimePoint{} + std::chrono::hours(1) + from_seconds(now_ / 1e6); }
 
   // Is there room for a transfer?
   bool room() const {
