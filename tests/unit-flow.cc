@@ -239,6 +239,17 @@ TEST_CASE("what is worth a round trip follows single answers", "[flow]") {
   CHECK(flow.bytes_worth_a_trip() == Approx(1e6).epsilon(0.01));
 }
 
+TEST_CASE("on a short way little is in flight, and the wire full", "[flow]") {
+  for (double trip_ms : {0.1, 0.5, 1.0}) {
+    CAPTURE(trip_ms);
+    Link link = busy_link(10'000, trip_ms);
+    link.utilisation();
+    link.run(2);
+    CHECK(double(link.flow.limit()) < 10'000 * kMbit * 0.025);
+    CHECK(link.utilisation() > 0.98);
+  }
+}
+
 TEST_CASE("beside readers of single answers the queue is short and the wire full", "[flow]") {
   // On a thinner link two blocks are a longer queue, and less is never asked for.
   for (double mbit : {200.0, 500.0, 2000.0})
