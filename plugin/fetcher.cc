@@ -345,8 +345,10 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   uint64_t room = limit - in_flight_;
   if (room < std::min(told_transfer_, limit) && in_flight_ > 0)
     return false;
-  batch_.resize(static_cast<size_t>(
-      std::max<uint64_t>(1, told_transfer_ / geometry_.block_size())));
+  // In its first round trips a new connection brings little: more of them, with less
+  // each, fill a link sooner.
+  uint64_t length = engine_.connections() > engine_.active() ? told_transfer_ : told_transfer_ / 2;
+  batch_.resize(static_cast<size_t>(std::max<uint64_t>(1, length / geometry_.block_size())));
   size_t n = source_.next_prefetch(batch_);
   if (n == 0) {
     // Readers that add to the plan from here on wake us; look once more for
