@@ -266,7 +266,7 @@ Result<void> set_capath(ConfigDraft &draft, const char *value) {
 Result<void> set_user(ConfigDraft &draft, const char *value) {
   // `user=me:secret` is what curl -u takes.
   if (strchr(value, ':') != nullptr)
-    return config_error("user=: a user name cannot hold ':'; the password is "
+    return config_error("user=***: a user name cannot hold ':'; the password is "
                         "given as password=");
   draft.config.user = value;
   return {};
@@ -416,6 +416,28 @@ size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+// The parameter that was meant by KEY; null if it is like none.
+const Parameter *parameter_like(const std::string &key) {
+  const Parameter *closest = nullptr;
+  size_t least = std::string::npos;
+  for (const Parameter &parameter : kParameters) {
+    std::string_view known = parameter.key;
+    // What one is the beginning of is as good as a slip.
+    size_t shorter = std::min(key.size(), known.size());
+    bool begins = shorter >= 3 && known.substr(0, shorter) == key.substr(0, shorter);
+    size_t distance = edit_distance(key, known);
+    if (begins)
+      distance = std::min<size_t>(distance, 2);
+    else if (distance > std::max<size_t>(1, shorter / 3))
+      continue;
+    if (distance < least) {
+      closest = &parameter;
+      least = distance;
+    }
+  }
+  return closest;
+}
+
 } // namespace
 
 const char *http_version_name(HttpVersion version) {
@@ -456,15 +478,11 @@ Result<void> config_set(ConfigDraft &draft, std::string_view key,
                                    redact_url(draft.config.url)));
     return parameter.set(draft, value);
   }
-  auto closest = std::min_element(kParameters.begin(), kParameters.end(),
-                                  [&](const Parameter &a, const Parameter &b) {
-                                    return edit_distance(key, a.key) <
-                                           edit_distance(key, b.key);
-                                  });
+  const Parameter *meant = parameter_like(to_lower(key));
   return config_error(
-      fmt::format("unknown parameter '{}': did you mean '{}'? `nbdkit "
-                  "httpcache --help` lists them all",
-                  escape_controls(key), closest->key));
+      fmt::format("unknown parameter '{}'{}`nbdkit httpcache --help` lists them all",
+                  escape_controls(key),
+                  meant == nullptr ? "; " : fmt::format(": did you mean '{}'? ", meant->key)));
 }
 
 uint64_t physical_memory_bytes() {

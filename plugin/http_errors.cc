@@ -12,7 +12,16 @@ namespace httpcache {
 
 namespace {
 
-ErrorKind kind_of(CURLcode code) {
+// A TLS handshake was answered in clear: by OpenSSL's words and GnuTLS's.
+bool is_no_tls(CURLcode code, std::string_view detail) {
+  return code == CURLE_SSL_CONNECT_ERROR &&
+         (detail.find("wrong version number") != detail.npos ||
+          detail.find("unexpected TLS packet") != detail.npos);
+}
+
+ErrorKind kind_of(CURLcode code, std::string_view detail) {
+  if (is_no_tls(code, detail))
+    return ErrorKind::Permanent;
   switch (code) {
   case CURLE_COULDNT_RESOLVE_PROXY: // name servers fail for a while
   case CURLE_COULDNT_RESOLVE_HOST:
@@ -42,6 +51,8 @@ ErrorKind kind_of(CURLcode code) {
 }
 
 std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) {
+  if (is_no_tls(code, detail))
+    return "; the server does not speak TLS at that port: does the URL begin with http://?";
   switch (code) {
   case CURLE_PEER_FAILED_VERIFICATION:
     if (detail.find("does not match") != std::string_view::npos ||
@@ -82,9 +93,11 @@ Error error_from_curl(int code_number, std::string_view detail, std::string_view
   CURLcode code = static_cast<CURLcode>(code_number);
   // curl's general words and the buffer's particular ones, unless they agree.
   std::string what = curl_easy_strerror(code);
-  if (!detail.empty() && detail != what)
+  // Of a Unix socket it names the URL's host and port, which it did not try.
+  bool misleading = code == CURLE_COULDNT_CONNECT && !how.unix_socket.empty();
+  if (!detail.empty() && detail != what && !misleading)
     what += fmt::format(": {}", escape_controls(redact_text(detail)));
-  return {kind_of(code), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
+  return {kind_of(code, detail), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
           fmt::format("{}: {}{}", request, what, advice(code, detail, how)), {}};
 }
 

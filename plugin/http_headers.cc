@@ -284,6 +284,11 @@ bool ResponseHead::is_multipart_byteranges() const {
                       kType);
 }
 
+bool ResponseHead::is_web_page() const {
+  constexpr std::string_view kType = "text/html";
+  return equal_nocase(std::string_view(content_type).substr(0, kType.size()), kType);
+}
+
 bool ResponseHead::is_encoded() const {
   return !content_encoding.empty() &&
          !equal_nocase(content_encoding, "identity");

@@ -71,6 +71,8 @@ struct ResponseHead {
 
   // Is the body a multipart/byteranges, that is, not the bytes themselves?
   bool is_multipart_byteranges() const;
+  // Is it for people?
+  bool is_web_page() const;
   // Is the body encoded (gzip...)?  `identity` means no.
   bool is_encoded() const;
 

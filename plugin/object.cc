@@ -59,21 +59,26 @@ ErrorKind kind_of_status(long status) {
   }
 }
 
+bool is_folder(const Case &c) { return c.redacted_url.ends_with('/'); }
+
 // What the user could do about it.
-std::string_view hint(const ResponseHead &head) {
-  switch (head.status) {
+std::string_view hint(const Case &c) {
+  switch (c.head.status) {
+  case 400:
+    return c.redacted_url.starts_with("http://") ? " (does that port want https://?)" : "";
   case 401:
     return " (are user= and password=, or header=, right?)";
   case 403:
-    return " (not allowed: a login may be needed, or a signed URL may have "
-           "expired)";
+    return is_folder(c) ? " (a URL that ends in '/' is a folder's: name the file in it)"
+                        : " (not allowed: a login may be needed, or a signed URL may have "
+                          "expired)";
   case 404:
   case 410:
     return " (is the URL right?)";
   case 407:
     return " (the proxy wants a login)";
   default:
-    return head.status >= 300 && head.status <= 399
+    return c.head.status >= 300 && c.head.status <= 399
                ? " (a redirect that was not followed)"
                : "";
   }
@@ -85,7 +90,7 @@ Error status_error(const Case &c) {
     return c.transient("the server sent no HTTP answer");
   return c.error(kind_of_status(c.head.status),
                  fmt::format("server answered {}{}", status_text(c.head.status),
-                             hint(c.head)));
+                             hint(c)));
 }
 
 // Of a 206: is it one to be understood at all?
@@ -299,6 +304,12 @@ Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
       return beyond_end(0);
     return object;
   }
+  // Servers that do ranges of files answer so for what they make up, such as lists
+  // of folders.
+  if (head.status == 200 && (is_folder(c) || head.is_web_page()))
+    return c.permanent("server answered 200 OK with a web page or a list of files, not "
+                       "with the part of a file that was asked for: is the URL that of the "
+                       "disk image itself?");
   if (head.status == 200)
     return c.permanent(fmt::format(
         "server ignores range requests: it answered 200 OK with "

@@ -19,6 +19,7 @@
 #define THREAD_MODEL NBDKIT_THREAD_MODEL_PARALLEL
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <cerrno>
 #include <cstdio>
@@ -65,7 +66,15 @@ int nbd_errno(int err) {
 }
 
 int report(const Error &error) {
-  nbdkit_error("%s", error.what.c_str());
+  // Nobody wants to be told by each of sixteen threads that their client has gone, or by
+  // each of a thousand reads that the file has changed.
+  static std::atomic<bool> change_told{false};
+  bool told = error.kind == ErrorKind::Cancelled ||
+              (error.kind == ErrorKind::Changed && change_told.exchange(true));
+  if (told)
+    nbdkit_debug("%s", error.what.c_str());
+  else
+    nbdkit_error("%s", error.what.c_str());
   nbdkit_set_error(nbd_errno(error.err));
   return -1;
 }

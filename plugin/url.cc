@@ -90,6 +90,10 @@ std::string percent_encode_url(std::string_view text) {
 }
 
 Result<Url> parse_url(std::string_view text) {
+  // As it was copied from somewhere.
+  constexpr std::string_view kSpace = " \t\r\n";
+  text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
+  text = text.substr(0, text.find_last_not_of(kSpace) + 1);
   if (text.empty())
     return bad_url(text, "the URL is empty");
   if (std::any_of(text.begin(), text.end(), is_control))

@@ -169,6 +169,8 @@ TEST_CASE("an unknown key names the closest known one", "[config]") {
       {"useragent", "'user-agent'"},
       {"unix-socket", "'unix-socket-path'"},
       {"headers", "'header'"},
+      {"cache", "'cache-blocks'"},
+      {"CONNECTIONS", "'connections'"},
   };
   for (const auto &c : cases) {
     std::string error = error_of({{c.key, "x"}});
@@ -176,7 +178,13 @@ TEST_CASE("an unknown key names the closest known one", "[config]") {
     CHECK(has(error, std::string("unknown parameter '") + c.key + "'"));
     CHECK(has(error, "did you mean " + std::string(c.meant)));
   }
-  CHECK(has(error_of({{"", "x"}}), "unknown parameter ''"));
+  for (const char *strange : {"", "x", "colour", "file", "proxyy", "zzzzzzzzzzzzzzzz"}) {
+    std::string error = error_of({{strange, "x"}});
+    CHECK(has(error, std::string("unknown parameter '") + strange + "'; `nbdkit httpcache --help`"));
+    CHECK_FALSE(has(error, "did you mean"));
+  }
+  CHECK(has(error_of({{"user", "me:SECRET"}}), "user=***: "));
+  CHECK_FALSE(has(error_of({{"user", "me:SECRET"}}), "SECRET"));
 }
 
 TEST_CASE("url: missing, twice, wrong", "[config]") {

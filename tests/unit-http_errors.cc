@@ -58,6 +58,22 @@ TEST_CASE("the text has the request, curl's words, its detail, and what to do", 
                   "sslverify"));
 }
 
+TEST_CASE("TLS to a port that does not speak it", "[http_errors]") {
+  for (const char *words : {"error:0A00010B:SSL routines::wrong version number",
+                            "gnutls_handshake() failed: An unexpected TLS packet was received."}) {
+    Error e = error_from_curl(CURLE_SSL_CONNECT_ERROR, words, "GET u");
+    CHECK(e.kind == ErrorKind::Permanent);
+    CHECK(has(e, "http://?"));
+  }
+  CHECK_FALSE(has(error_from_curl(CURLE_SSL_CONNECT_ERROR, "unexpected eof", "GET u"), "http://"));
+}
+
+TEST_CASE("of a Unix socket the host and port are not named", "[http_errors]") {
+  Error e = error_from_curl(CURLE_COULDNT_CONNECT, "Failed to connect to h port 1", "GET u",
+                            {.unix_socket = "/run/s"});
+  CHECK_FALSE(has(e, "port 1"));
+}
+
 TEST_CASE("curl's words show no secret and stay one line", "[http_errors]") {
   Error e = error_from_curl(CURLE_TOO_MANY_REDIRECTS,
                             "at https://ann:SECRET@h/x?sig=SECRET\r\nmore", "GET u");

@@ -139,6 +139,26 @@ TEST_CASE("a server that ignores ranges is named, and what to do", "[object]") {
              "Accept-Ranges: none"));
 }
 
+TEST_CASE("a web page or a folder is not taken for a server without ranges", "[object]") {
+  Error page = probe_error(answer(200, {"Content-Type: text/html; charset=utf-8"}));
+  CHECK(page.kind == ErrorKind::Permanent);
+  CHECK(says(page, "is the URL that of the disk image itself?"));
+  CHECK_FALSE(says(page, "ignores range requests"));
+  for (long status : {200, 403}) {
+    Result<ObjectInfo> folder = object_from_probe(answer(status), kAsked, "https://host/disks/");
+    REQUIRE_FALSE(folder.ok());
+    CHECK(says(folder.error(), status == 200 ? "is the URL that of the disk image itself?"
+                                             : "is a folder's"));
+  }
+}
+
+TEST_CASE("plain HTTP to a port that wants TLS", "[object]") {
+  Result<ObjectInfo> plain = object_from_probe(answer(400), kAsked, "http://host:443/disk");
+  REQUIRE_FALSE(plain.ok());
+  CHECK(says(plain.error(), "https://"));
+  CHECK_FALSE(says(probe_error(answer(400)), "https://?"));
+}
+
 TEST_CASE("a first answer without the size is refused", "[object]") {
   Error error = probe_error(answer(206, {"Content-Range: bytes 0-99/*"}));
   CHECK(error.kind == ErrorKind::Permanent);

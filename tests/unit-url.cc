@@ -44,6 +44,8 @@ TEST_CASE("a URL is encoded for the request", "[url]") {
       {"http://host?a=b", "http://host/?a=b"},
       {"http://[::1]:8080/disk", "http://[::1]:8080/disk"},
       {"http://host/my disk.img", "http://host/my%20disk.img"},
+      {" http://host/disk\r\n", "http://host/disk"},
+      {"\thttp://host/my disk.img ", "http://host/my%20disk.img"},
       {"http://host/gr\xc3\xbc\xc3\x9f.img", "http://host/gr%C3%BC%C3%9F.img"},
       {"http://host/\xff", "http://host/%FF"},
       {"http://host/a%20b%2Fc%c3", "http://host/a%20b%2Fc%c3"},
@@ -98,6 +100,7 @@ TEST_CASE("only http and https", "[url]") {
 
 TEST_CASE("malformed URLs are named", "[url]") {
   CHECK(has(error_of(""), "empty"));
+  CHECK(has(error_of(" \n"), "empty"));
   CHECK(has(error_of("http://"), "no host"));
   CHECK(has(error_of("http:///disk"), "no host"));
   CHECK(has(error_of("http://?x"), "no host"));
