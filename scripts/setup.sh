@@ -228,7 +228,8 @@ build_plugin() {
   if [ -e "$topdir/config.status" ]; then
     # Make refuses to build a tree elsewhere that was configured in place, and
     # would take objects from there.
-    die "this source tree is configured in place; run 'make distclean' first"
+    die "this source tree is configured in place, and would spoil a build elsewhere: run \
+'make distclean' first (its own tests are run by 'make check')"
   fi
   arguments=$(printf '%s\n' "$@" "CXX=${CXX:-}" "CXXFLAGS=${CXXFLAGS:-}")
   if [ ! -e "$topdir/configure" ] || [ ! -e "$topdir/Makefile.in" ] ||

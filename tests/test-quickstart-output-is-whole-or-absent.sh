@@ -6,7 +6,7 @@
 # overwritten unasked, no image can make qemu open another file, and nothing is left behind, also by a signal.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
-requires qemu-img
+requires qemu-img xz
 
 mkdir "$tmp/scratch" "$tmp/here"
 cd "$tmp/here"
@@ -37,7 +37,7 @@ refused ()
 make_random "$tmp/www/r.raw" 3000001
 make_qcow2 "$tmp/www/r.raw" "$tmp/www/name with é.qcow2"
 make_qcow2 "$tmp/www/r.raw" "$tmp/www/small.qcow2" -c
-quick "$origin_url/r.raw"
+quick "url=$origin_url/r.raw"
 cmp "$tmp/www/r.raw" r.raw                      # to the last byte: qemu alone would give a multiple of 512
 expect_text "figures" "$tmp/out" '^  requests +[1-9]'
 quick "$origin_url/name%20with%20%C3%A9.qcow2?x-query=1"
@@ -63,6 +63,7 @@ refused 'there is no folder' "$origin_url/r.raw" no/where
 refused 'is not a file' "$origin_url/r.raw" .
 refused '404' "$origin_url/absent.raw"
 refused 'ranges' "$origin_url/r.raw?ignore-range"
+HTTPCACHE_BUILD=$tmp refused 'no httpcache was built there' "$origin_url/r.raw"
 
 # Images that are not only themselves.
 (
@@ -74,6 +75,19 @@ refused 'ranges' "$origin_url/r.raw?ignore-range"
 refused 'backing file' "$origin_url/backing.qcow2"
 refused 'data file' "$origin_url/data.qcow2"
 refused 'VMDK' "$origin_url/flat.vmdk"
+
+# Files that are no images, and would be copied as they are.
+(
+    cd "$tmp/www"
+    gzip -k r.raw
+    xz -k r.raw
+    tar -cf r.tar r.raw
+    echo '<!DOCTYPE html><title>404</title>' > page.html
+)
+refused 'gzip file.*--filter=gzip' "$origin_url/r.raw.gz"
+refused 'xz file.*--filter=xz' "$origin_url/r.raw.xz"
+refused 'tar file.*--filter=tar' "$origin_url/r.tar"
+refused 'a web page' "$origin_url/page.html"
 
 # A signal in the middle. Python, because bash starts what is in the background with SIGINT ignored.
 for signal in HUP INT TERM; do
