@@ -27,7 +27,7 @@ http {{
     client_body_temp_path {dir}/t1; proxy_temp_path {dir}/t2; fastcgi_temp_path {dir}/t3;
     uwsgi_temp_path {dir}/t4; scgi_temp_path {dir}/t5;
     sendfile on; tcp_nopush on; keepalive_requests 1000000; autoindex on;
-    ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem;
+    ssl_certificate {dir}/cert.pem; ssl_certificate_key {dir}/key.pem; ssl_protocols TLSv1.2 TLSv1.3;
     server {{ listen {address}:{ports[0]}; listen {address}:{ports[1]} ssl; listen {address}:{ports[2]} ssl http2;
               root {root}; }}
 }}
