@@ -38,7 +38,9 @@ constexpr size_t kMaxHints = 64;
 // look at the header: it is likely to read the image, from the front, once it has
 // read some tables, a round trip or two for each.  The connections that it will
 // want then are made meanwhile, by prefetch of so much from the front at each of
-// the first misses.
+// the first misses; and of half of it before the first of them, when a second read
+// has to wait for what the probe is bringing: four connections that qemu-img info
+// makes in vain, for a convert over 40 ms that ends 0.1 s sooner.
 constexpr uint64_t kPreparation = 2 << 20;
 constexpr unsigned kPreparations = 3;
 
@@ -259,8 +261,11 @@ Image::Planned Image::plan(uint64_t offset, uint64_t count, bool missed, bool wa
   planned.more = readahead_.observe(offset, count, waited);
   planned.streaming = readahead_.streaming();
   planned.more |= follow_up(geometry_.run_of(offset, count));
-  if (missed && preparations_ > 0)
-    planned.more |= prepare();
+  if (preparations_ > 0) {
+    bool second_wait = !missed && waited && ++waits_ == 2;
+    if (missed || second_wait)
+      planned.more |= prepare(second_wait ? kPreparation / 2 : kPreparation);
+  }
   return planned;
 }
 
@@ -314,10 +319,10 @@ uint64_t Image::most_ahead() const {
   return config_.readahead.value_or(UINT64_MAX) / geometry_.block_size();
 }
 
-// Has some more of the export's front fetched.
-bool Image::prepare() {
+// Has BYTES more of the export's front fetched.
+bool Image::prepare(uint64_t bytes) {
   --preparations_;
-  uint64_t blocks = kPreparation / geometry_.block_size();
+  uint64_t blocks = bytes / geometry_.block_size();
   // The probe has read the first block.
   uint64_t end = std::min(geometry_.block_count(), 1 + most_ahead());
   if (blocks == 0 || prepared_.value >= end || hints_.size() >= kMaxHints)

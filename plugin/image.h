@@ -107,7 +107,7 @@ private:
   size_t next_prefetch(std::span<Block *> out) override EXCLUDES(plan_mu_);
   size_t next_beyond(BlockIndex after, std::span<Block *> out) override EXCLUDES(plan_mu_);
   uint64_t most_ahead() const;
-  bool prepare() REQUIRES(plan_mu_);
+  bool prepare(uint64_t bytes) REQUIRES(plan_mu_);
   bool follow_up(const BlockRun &read) REQUIRES(plan_mu_);
   size_t claim_of(BlockRun &run, std::span<Block *> out, bool replace_unread, bool &no_room);
   void link_changed(uint64_t transfer_bytes, uint64_t ahead_bytes) override EXCLUDES(plan_mu_);
@@ -127,6 +127,7 @@ private:
   std::deque<BlockRun> hints_ GUARDED_BY(plan_mu_); // by prefetch() and this class
   BlockIndex prepared_ GUARDED_BY(plan_mu_);         // prepare() goes on from here,
   unsigned preparations_ GUARDED_BY(plan_mu_) = 0;   // so many times
+  unsigned waits_ GUARDED_BY(plan_mu_) = 0; // meanwhile, for blocks on their way
 
   // The engine's thread: what is left of the run that next_prefetch() is at.
   std::optional<Readahead::Plan> current_plan_;

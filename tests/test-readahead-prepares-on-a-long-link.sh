@@ -3,7 +3,8 @@
 # Copyright the httpcache authors
 #
 # On a long link who reads more than the header will read the image: at each of the first three misses 2 MiB more of its
-# front are fetched, behind what the scouts brought; readahead=SIZE bounds both.  A short link and readahead=0 have none.
+# front are fetched, behind what the scouts brought, and half of it before the first when a second read has to wait;
+# readahead=SIZE bounds all.  A short link and readahead=0 have none.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
@@ -28,7 +29,7 @@ open_far_image ()
     : > "$origin_log"
     { origin_ctl "wait?requests=$scouted" && origin_ctl "open?gate=probe&n=1"; } & opener=$!
     slow_net FAKE_TRIP_US=40000
-    start_nbdkit blocksize=1M "${@:2}" url="$origin_url/pattern/$1?gate=probe&at=0&on=1"
+    start_nbdkit blocksize=1M "${@:2}" url="$origin_url/pattern/$1?gate=probe${body_gate:-}&at=0&on=1"
     wait "$opener"
 }
 
@@ -76,6 +77,25 @@ expect_prepared 2 1 0
 scouted=2
 open_far_image 64M readahead=1M
 expect_prepared 0 0 0
+
+# The probe's answer stays at 4096 bytes; the second of two reads waits there, but one alone does not tell.
+scouted=4 body_gate="&gate-head&gate-at=4096"
+for reads in 1 2; do
+    open_far_image 64M
+    start_client $reads << 'END'
+r = Reader()
+r.read(0, 112)
+if sys.argv[1] == "2":
+    r.start(500000, 24)
+r.finish_all()
+END
+    origin_ctl "wait?sent=$(((reads == 2 ? 4 : 3) * mib))"
+    origin_ctl "open?gate=probe&n=1"
+    wait "$client_pid"
+    settle
+    expect_equal "MiB of the front after $reads waits" "$(front)" "$((reads + 3)) $((reads + 3))"
+    stop_nbdkit
+done
 
 slow_net
 open_image 64M

@@ -255,7 +255,7 @@ class Sender:
             self._compress()
         if "delay" in faults:
             park(self._sock, faults.number("delay") / 1000)
-        if "gate" in faults and "gate-at" not in faults:
+        if "gate" in faults and ("gate-at" not in faults or "gate-head" in faults):
             self._ledger.pass_gate(faults.text("gate"), self._sock)
         head = self._head()
         body = answer.planned if self._request.method != "HEAD" and answer.status != 304 else 0

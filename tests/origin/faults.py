@@ -17,6 +17,7 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
   delay=N             wait N milliseconds before the headers
   gate=NAME           hold the answer until the test opens the gate; before the headers, or after gate-at=N body bytes
   gate-at=N
+  gate-head           with gate-at: before the headers as well
   stall-header=N      send N bytes of the header block, then nothing for ever (stall-header alone: nothing at all)
   cut-header=N        send N bytes of the header block, then close (see cut-how)
  another answer
