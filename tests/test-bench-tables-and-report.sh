@@ -12,12 +12,15 @@ bench=("$python" "$srcdir/bench/bench")
 # The tables are consistent.
 "${bench[@]}" --help > "$tmp/help.txt"
 expect_text "--help" "$tmp/help.txt" '^usage: bench '
+expect_text "--help" "$tmp/help.txt" '\(default: convert\)'
 "${bench[@]}" --list > "$tmp/list.txt"
 for name in continent plain convert8 httpcache aria2c boot-thin; do
     expect_text "--list" "$tmp/list.txt" "^  $name "
 done
+expect_text "--list" "$tmp/list.txt" '^  wire limit +seconds '
 PYTHONPATH=$srcdir/bench "$python" - << 'END_OF_CHECK'
 import images, jobs, link, rows, ways
+assert images.LENGTHS.keys() == images.IMAGES.keys()
 for name, row in rows.ROWS.items():
     assert row.targets and row.ways, name
     assert set(row.links) <= set(link.LINKS), name
@@ -34,6 +37,28 @@ END_OF_CHECK
 expect_failure "${bench[@]}" --rows nonsense --json "$tmp/none.json" --report 2> "$tmp/nonsense.txt"
 expect_text "a row that is not there" "$tmp/nonsense.txt" 'there is no row nonsense'
 
+# What cannot be meant is refused before anything is measured, in words: misuse TEXT ARGUMENT...
+misuse ()
+{
+    local text=$1 status=0
+    shift
+    "${bench[@]}" --data "$tmp/none" --image small "$@" > "$tmp/misuse.txt" 2>&1 || status=$?
+    expect_equal "status of bench $*" "$status" 2
+    expect_text "bench $*" "$tmp/misuse.txt" "^bench: error: .*$text"
+}
+misuse "'connections' is not KEY=VALUE" --set connections
+misuse "'=4' is not KEY=VALUE" --set =4
+misuse "url is the bench's own" --set url=http://localhost/
+misuse "few: 'connections' is not KEY=VALUE" --variant few=,connections
+misuse "for parameters alone: few=,connections=4" --variant few=connections=4
+misuse "'few' is not NAME=" --variant few
+misuse "'curl' is a way already" --variant curl=,connections=4
+misuse "--image is of one experiment" --rows boot
+misuse "one --link" --link lan,thin
+misuse "'0' is not a number from 1" --runs 0
+misuse "say --json" --report
+misuse "there is no such folder" --json "$tmp/none/results.json"
+
 # Fixed results have these verdicts: the medians of ratios in the same run, and a failed run is never met.
 sample=$srcdir/bench/sample.json
 "${bench[@]}" --rows all --json "$sample" --report > "$tmp/targets.txt"
@@ -49,8 +74,18 @@ expect_equal "not measured" "$(verdict copy 'thin bbr' wire)" '-: not measured'
 expect_text "the sum" "$tmp/targets.txt" '^5 met, 2 short, [0-9]+ not measured$'
 
 # The chart.
+chart=("$python" "$srcdir/bench/chart")
+"${chart[@]}" --help > "$tmp/chart-help.txt"
+expect_text "chart --help" "$tmp/chart-help.txt" '^usage: chart .* RESULTS.json CHART.svg$'
+for words in "" "$sample" "$sample $tmp/a.svg $tmp/b.svg" "$tmp/none.json $tmp/a.svg" "$sample $tmp/results.json"; do
+    status=0
+    # shellcheck disable=SC2086     # several words
+    "${chart[@]}" $words > "$tmp/chart.txt" 2>&1 || status=$?
+    expect_equal "status of chart $words" "$status" 2
+    expect_text "chart $words" "$tmp/chart.txt" '^chart: error: '
+done
 if command -v gnuplot > /dev/null; then
-    "$python" "$srcdir/bench/chart" "$sample" "$tmp/chart.svg"
+    "${chart[@]}" "$sample" "$tmp/chart.svg"
     expect_text chart "$tmp/chart.svg" 'qemu-img convert of a qcow2, cubic'
     expect_text chart "$tmp/chart.svg" '</svg>'
 fi
@@ -64,6 +99,42 @@ plugin=$abs_top_builddir/plugin/.libs/nbdkit-httpcache-plugin.so
 # With a sanitizer, nbdkit only runs by the wrapper; the peers do without httpcache.
 ways=httpcache,curl,curl+
 if [ -n "${NBDKIT_PRELOAD-}" ] || [ "${NBDKIT_VALGRIND-}" = 1 ]; then ways=curl,curl+; fi
+
+# Parameters that httpcache refuses, alone or together, end it once and before the images are made: refused TEXT ARGUMENT...
+refused ()
+{
+    local text=$1 status=0
+    shift
+    "${bench[@]}" --link loopback --image small --tmp "$tmp" --data "$tmp/none" --plugin "$plugin" "$@" \
+        > "$tmp/refused.txt" 2>&1 || status=$?
+    expect_equal "status of bench $*" "$status" 1
+    expect_text "bench $*" "$tmp/refused.txt" "^bench: httpcache does not start with $text"
+    expect_no_text "bench $*" "$tmp/refused.txt" '^bench: making|^way '
+}
+if [ "$ways" = httpcache,curl,curl+ ]; then
+    refused "--set connectoins=4: unknown parameter" --set connectoins=4
+    refused "--set password=x: password= is given without user=" --set password=x --protocol http
+    refused "--set connections=4 --variant few: unknown parameter" --set connections=4 --variant few=,connectoins=4 --ways curl
+fi
+
+# The plugin that is taken without a word is ./quickstart's if there is no nearer one; without any, it says how to get one.
+mkdir -p "$tmp/tree/tests"
+cp -r "$srcdir/bench" "$tmp/tree/tests/"
+found ()
+{
+    (cd "$tmp"; unset abs_top_builddir HTTPCACHE_PLUGIN
+     "$python" "$tmp/tree/tests/bench/bench" --link loopback --image small --tmp "$tmp" --data "$tmp/none") \
+        > "$tmp/found.txt" 2>&1 || return 0
+    fail "bench ran without an httpcache: $(cat "$tmp/found.txt")"
+}
+found
+expect_text "no httpcache" "$tmp/found.txt" '^bench: there is no httpcache: run ./quickstart'
+mkdir -p "$tmp/tree/build/quickstart/plugin/.libs"
+: > "$tmp/tree/build/quickstart/plugin/.libs/nbdkit-httpcache-plugin.so"
+found
+expect_text "the one of ./quickstart" "$tmp/found.txt" '^bench: httpcache is .*/tree/build/quickstart/plugin/'
+expect_text "the one of ./quickstart" "$tmp/found.txt" '^bench: httpcache does not start: '
+
 for runs in 2 1; do
     "${bench[@]}" --link loopback --image "$tmp/disk.qcow2" --ways "$ways" --runs $runs --tmp "$tmp" --data "$tmp/data" \
         --plugin "$plugin" --json "$tmp/results.json" --protocol http > "$tmp/run.log" 2>&1 || fail "bench: $(cat "$tmp/run.log")"

@@ -36,6 +36,8 @@ IMAGES = {
     # The recorded boot reads a raw file at the offsets of a qcow2 file of 1.08 GB.
     "boot": ("disk", [], "raw"),
 }
+# How long they are; of the compressed ones it depends on the files, and of the raw one a fifth are holes.
+LENGTHS = {"plain": "1.1 GB", "compressed": "0.4 GB", "small": "65 MB", "small-compressed": "30 MB", "boot": "1.4 GB"}
 # NAME: megabytes of files in it; the recorded boot wants a file of 1084 MB at least
 DISKS = {"disk": 1100, "small": 64}
 # On links slower than this (Mbit/s) the small images are taken.
@@ -69,6 +71,8 @@ def find(name, folder):
 
 def make_disk(raw, megabytes):
     """A raw disk of an ext4 filesystem that holds so many MB of files."""
+    if not shutil.which("mkfs.ext4"):
+        raise SystemExit("bench: there is no mkfs.ext4 here to make an image: tests/bench/run --install installs it")
     print(f"bench: making {raw}, {megabytes} MB of files", flush=True)
     os.makedirs(os.path.dirname(raw), exist_ok=True)
     tree = raw + ".tree"

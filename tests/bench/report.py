@@ -17,6 +17,15 @@ import rows
 import ways
 from measure import KEY, RIGHT
 
+WORDS = {
+    "wire limit": "seconds that the image's bytes take at the link's rate, and nothing else: bytes * 8 / rate",
+    "xwire": "wall time / wire limit; what fetches all of an image stays above 1, as headers and the start take time too",
+    "bbr, cubic": "congestion control of both ends' TCP, by measured rate or by loss; most servers use cubic",
+    "ways": "httpcache, what downloads first, and other ways to read in place, such as nbdkit-cdi, nbdkit's curl plugin "
+            "behind filters",
+}
+# What a way gives to the job.
+KINDS = {"nbd": "an NBD server", "file": "a file", "qemu": "a driver of qemu", "download": "only a download, without the job"}
 LINE = "{:18} {:>8} {:>6} {:>7} {:>7} {:>7} {:>8} {:>6} {:>6}  {}"
 
 
@@ -126,29 +135,40 @@ def targets(path, wanted):
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     lines.insert(1, tuple("-" * width for width in widths))
     print()
+    explain("wire limit", "bbr, cubic", "ways")
+    print()
     for line in lines:
         print("  ".join(word.ljust(width) for word, width in zip(line, widths)).rstrip())
     print("\n" + ", ".join(f"{count} {word}" for word, count in counts.items()), flush=True)
+
+
+def explain(*words):
+    for word in words:
+        print(f"  {word:20} {WORDS[word]}")
 
 
 # --- The tables -------------------------------------------------------------
 
 
 def tables(table):
-    """What can be named on the command line."""
+    """What can be named on the command line, and what the words in it mean."""
+    print("words:")
+    explain(*WORDS)
     print("links:")
     for name, shape in link.LINKS.items():
         print(f"  {name:20} {shape}")
     print("images:")
     for name, (disk, options, kind) in images.IMAGES.items():
-        print(f"  {name:20} {images.DISKS[disk]} MB of files, {'compressed ' if options else ''}qcow2, read as {kind}")
+        what = f"{'compressed ' if options else ''}qcow2" if kind == "qcow2" else "the raw disk of the plain image"
+        print(f"  {name:20} {images.DISKS[disk]} MB of files, {what}, {images.LENGTHS[name]}")
     print("jobs:")
     for name, job in jobs.JOBS.items():
         print(f"  {name:20} {job.text}; from a source of kind {', '.join(job.commands)}")
     print("ways:")
     for name, way in table.items():
         lacks = ways.missing(way)
-        print(f"  {name:20} {way.text} ({way.kind})" + (f"; left out here: no {lacks}" if lacks else ""))
+        print(f"  {name:20} {way.text}{': ' + way.note if way.note else ''} ({KINDS[way.kind]})"
+              + (f"; left out here: no {lacks}" if lacks else ""))
     print("rows:")
     for name, row in rows.ROWS.items():
         print(f"  {name:20} {row.text}; {', '.join(row.links)}")

@@ -10,6 +10,7 @@ compared with the image."""
 import dataclasses
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -40,6 +41,8 @@ class Way:
     command: object     # (Place, client) -> shell command; client is a function of the source
     needs: tuple = ()   # programs
     local: bool = False # does not use the origin
+    ours: tuple = ()    # of httpcache: (plugin, parameters); an empty plugin is the one under test
+    note: str = ""      # what the text does not say, for the list of ways
 
 
 def nbdkit(arguments, program="nbdkit"):
@@ -55,11 +58,41 @@ def httpcache(place, client, plugin=None, parameters=()):
     return f"nbdkit -r -U - {shlex.join(words)} --run {shlex.quote(client('$uri'))}"
 
 
+def no_parameter(text):
+    """Why this is no parameter to give to httpcache, whatever it says to it; empty if it is one."""
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9._-]*=.*", text, re.DOTALL):
+        return f"'{text}' is not KEY=VALUE, such as connections=8"
+    return "url is the bench's own" if text.startswith("url=") else ""
+
+
 def variant(text):
     """NAME=PLUGIN.so[,PARAMETER=VALUE...]: httpcache again, to be compared with itself; an empty PLUGIN is the same."""
-    name, _, rest = text.partition("=")
+    name, equals, rest = text.partition("=")
     plugin, *parameters = rest.split(",")
-    return name, Way("nbd", name, lambda place, client: httpcache(place, client, plugin, parameters), ("nbdkit",))
+    if not equals or not re.fullmatch(r"[\w.+-]+", name):
+        raise ValueError(f"'{text}' is not NAME=[SO][,KEY=VALUE...], such as few=,connections=4 or old=../old.so")
+    if name in WAYS:
+        raise ValueError(f"'{name}' is a way already: give the variant another name")
+    if "=" in plugin and not os.path.exists(plugin):
+        raise ValueError(f"'{plugin}' is where the .so is expected; for parameters alone: {name}=,{rest}")
+    for parameter in parameters:
+        if no_parameter(parameter):
+            raise ValueError(f"{name}: {no_parameter(parameter)}")
+    plugin = os.path.abspath(plugin) if plugin else ""      # nbdkit takes a name without a slash for an installed one
+    return name, Way("nbd", name, lambda place, client: httpcache(place, client, plugin, parameters), ("nbdkit",),
+                     ours=(plugin, tuple(parameters)))
+
+
+def refusal(plugin, url, parameters):
+    """What httpcache says instead of opening this URL with these parameters; empty if it opens it."""
+    words = ["nbdkit", "-r", "-U", "-", plugin, f"url={url}", "sslverify=false", *parameters, "--run", "true"]
+    try:
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+                              timeout=60, check=False)
+    except subprocess.TimeoutExpired:
+        return "it took more than 60 s to open a file of this machine"
+    lines = [line.removeprefix("nbdkit: error: ") for line in done.stderr.splitlines() if line]
+    return (lines[-1] if lines else f"status {done.returncode}") if done.returncode else ""
 
 
 def aria2c(place, client):
@@ -100,7 +133,7 @@ def memory_plugin(place, client):
 NEW = shlex.quote(os.environ.get("NBDKIT_NEW", "nbdkit-new"))
 CURL = "curl url={url} sslverify=false"
 WAYS = {
-    "httpcache": Way("nbd", "httpcache", httpcache, ("nbdkit",)),
+    "httpcache": Way("nbd", "httpcache", httpcache, ("nbdkit",), ours=("", ())),
     "aria2c": Way("download", "aria2c -x16, download alone", aria2c, ("aria2c",)),
     "curl": Way("download", "curl, download alone", curl, ("curl",)),
     "curl-null": Way("download", "curl to /dev/null",
@@ -112,7 +145,8 @@ WAYS = {
     "nbdkit-curl": Way("nbd", "nbdkit curl", nbdkit(CURL), ("nbdkit",)),
     "nbdkit-cdi": Way("nbd", "nbdkit cache+cacheextents+retry+curl",
                       nbdkit(f"--filter=cache --filter=cacheextents --filter=retry {CURL} cache-on-read=true "
-                             "cache-max-size=1G"), ("nbdkit",)),
+                             "cache-max-size=1G"), ("nbdkit",),
+                      note="called after KubeVirt's importer (CDI), which also reads by nbdkit with filters"),
     "nbdkit-new": Way("nbd", "newer nbdkit curl", nbdkit(CURL, NEW), ("do:new_nbdkit",)),
     "nbdkit-new-ra": Way("nbd", "newer nbdkit readahead+cache+curl",
                          nbdkit(f"--filter=readahead --filter=cache {CURL} cache-min-block-size=256k cache-on-read=true",
