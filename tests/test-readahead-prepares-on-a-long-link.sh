@@ -44,10 +44,11 @@ END
 }
 
 # front: how many MiB of the first 16 were asked for, and where the last ends; both are the same if it is all of them, once.
+# Not the rest of one that is asked for again because it stays at the gate for too long.
 front ()
 {
     log_values request range | awk -F- -v mib=$mib '
-        $1 < 16 * mib { bytes += $2 + 1 - $1; if ($2 + 1 > end) end = $2 + 1 }
+        $1 < 16 * mib && $1 % mib == 0 { bytes += $2 + 1 - $1; if ($2 + 1 > end) end = $2 + 1 }
         END { print bytes / mib, end / mib }'
 }
 
