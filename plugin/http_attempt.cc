@@ -237,9 +237,18 @@ Result<void> HttpAttempt::go_on(std::string url) {
 }
 
 HttpOutcome HttpAttempt::outcome(int curl_code) {
-  // An answer without a body, or one that libcurl might have gone on from.
-  if (curl_code == CURLE_OK && !judged_ && !own_error_)
-    judge();
+  // An answer without a body, or one that libcurl might have gone on from.  One that
+  // ends within its head is well in libcurl's eyes.
+  if (curl_code == CURLE_OK && !judged_ && !own_error_) {
+    if (head_.status != 0 && !head_.complete)
+      own_error_ = Error{ErrorKind::Transient, EIO, 0,
+                         fmt::format("{}: the connection ended within the head of the answer, "
+                                     "after {} bytes",
+                                     request(), head_.head_bytes),
+                         {}};
+    else
+      judge();
+  }
 
   HttpOutcome outcome;
   outcome.body_bytes = body_bytes_;

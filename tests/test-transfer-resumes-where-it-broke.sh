@@ -37,6 +37,8 @@ resumed "short=1000&extra=5000&chunked&times=1"  # what follows the range it pro
 resumed "chunked&cut=300000&times=1"
 resumed "http10&cut=300000&times=1"
 resumed "cut-header=20&times=1"
+resumed "cut-header=60&times=1"                 # behind the status line
+resumed "cut-header=200&times=1"
 resumed "status=503&times=1"
 resumed "close-after"
 resumed "interim=100,103"
