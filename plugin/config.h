@@ -130,9 +130,6 @@ std::string config_help();
 // that has a default, with '-' in the key as '_'.
 std::string config_dump();
 
-// 262144 as "256K"; what no unit divides, plainly.
-std::string human_size(uint64_t bytes);
-
 } // namespace httpcache
 
 #endif

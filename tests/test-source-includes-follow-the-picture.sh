@@ -22,13 +22,14 @@ http_options: config http_errors object url
 block_cache:  replacement slab
 replacement:  slab
 object:       http_headers
-config:       url
+config:       config_values
+parameters:   config config_values url
 '
-leaves='ascii clock curl_library error flow geometry http_errors http_headers http_sockets http_times locality log mutex readahead
+leaves='ascii clock config_values curl_library error flow geometry http_errors http_headers http_sockets http_times locality log mutex readahead
         redact retry slab stats unique_fd url'
 # Who may see the outside.
 curl='curl_library http_attempt http_engine http_errors http_options http_sockets http_times url'
-nbdkit='config log plugin'
+nbdkit='config_values log parameters plugin'
 
 has () { [[ " $(echo $1) " = *" $2 "* ]]; }
 

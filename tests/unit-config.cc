@@ -3,6 +3,7 @@
 //
 // unit-config.cc - parameters: what is taken, what is refused, and the words.
 #include "config.h"
+#include "config_values.h"
 
 #include <sys/socket.h>
 #include <sys/un.h>

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "config_values.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdlib>
+#include <limits>
+#include <memory>
+#include <utility>
+
+#include <fmt/format.h>
+
+#define NBDKIT_API_VERSION 2
+#include <nbdkit-plugin.h>
+
+#include "ascii.h"
+#include "redact.h"
+
+namespace httpcache {
+
+Error config_error(std::string text) {
+  return {ErrorKind::Permanent, EINVAL, 0, std::move(text)};
+}
+
+Error bad_value(std::string_view key, std::string_view value,
+                std::string_view why) {
+  return config_error(
+      fmt::format("{}={}: {}", key, escape_controls(value), why));
+}
+
+// What nbdkit could never take is refused here, with one message instead of two.
+Result<uint64_t> parse_size(std::string_view key, const char *value) {
+  constexpr std::string_view kAllowed =
+      "not a size: give bytes, or a number with K, M, G, T, P or E behind it, "
+      "such as 65536 or 64K";
+  std::string_view text(value);
+  if (text.starts_with('-'))
+    return bad_value(key, value, "a size cannot be negative");
+  if (text.empty() || !is_digit(text.front()))
+    return bad_value(key, value, kAllowed);
+  int64_t size = nbdkit_parse_size(value);
+  if (size < 0)
+    return bad_value(key, value, kAllowed);
+  return static_cast<uint64_t>(size);
+}
+
+Result<uint64_t> parse_number(std::string_view key, const char *value,
+                              uint64_t min, uint64_t max,
+                              std::string_view unit) {
+  std::string_view text(value);
+  char *end = nullptr;
+  errno = 0;
+  unsigned long long number = strtoull(value, &end, 0);
+  bool is_number = !text.empty() && is_digit(text.front()) && *end == '\0';
+  if (!is_number || errno == ERANGE || number < min || number > max)
+    return bad_value(
+        key, value,
+        max == std::numeric_limits<uint64_t>::max()
+            ? fmt::format("must be a number of {}, at least {}", unit, min)
+            : fmt::format("must be a number of {} from {} to {}", unit, min,
+                          max));
+  return uint64_t{number};
+}
+
+Result<bool> parse_bool(std::string_view key, const char *value) {
+  int boolean = nbdkit_parse_bool(value);
+  if (boolean < 0)
+    return bad_value(key, value, "must be true or false");
+  return boolean != 0;
+}
+
+Result<std::string> absolute_path(std::string_view key, const char *value) {
+  CText path(nbdkit_absolute_path(value), &free);
+  if (!path)
+    return bad_value(key, value, "cannot be made an absolute path");
+  return std::string(path.get());
+}
+
+bool has_control(std::string_view text) {
+  return std::any_of(text.begin(), text.end(),
+                     [](char c) { return is_control(c) && c != '\t'; });
+}
+
+std::string human_size(uint64_t bytes) {
+  constexpr std::string_view kUnits = "KMGTPE";
+  size_t unit = 0;
+  while (unit < kUnits.size() && bytes >= 1024 && bytes % 1024 == 0) {
+    bytes /= 1024;
+    unit++;
+  }
+  return unit == 0 ? fmt::format("{}", bytes)
+                   : fmt::format("{}{}", bytes, kUnits[unit - 1]);
+}
+
+} // namespace httpcache
