@@ -59,6 +59,14 @@ inline constexpr unsigned kDefaultConnections = 16; // as nbdkit-curl-plugin
 inline constexpr uint32_t kMaxTimeoutS = uint32_t{24} * 60 * 60;
 inline constexpr uint32_t kDefaultTimeoutS = 60;
 
+// A server that refuses at once is asked for as long as kDefaultRetryMaxTimeS however
+// the waits fall; attempts that take long are fewer.
+inline constexpr unsigned kMaxRetries = 1000;
+inline constexpr unsigned kDefaultRetries = 30;
+inline constexpr uint32_t kMaxRetryDelayMs = uint32_t{60} * 60 * 1000;
+inline constexpr uint32_t kDefaultRetryDelayMs = 250; // a lost connection is soon made again
+inline constexpr uint32_t kDefaultRetryMaxTimeS = 120; // then EIO is better than silence
+
 inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
 
 enum class HttpVersion {
@@ -88,6 +96,10 @@ struct Config {
   std::vector<std::string> headers;           // in the order given
   std::string user_agent = kDefaultUserAgent; // empty: send no such header
   uint32_t timeout_s = kDefaultTimeoutS; // without a byte; 0: wait for ever
+  std::optional<uint32_t> connect_timeout_s; // none: timeout_s; 0: wait for ever
+  unsigned retries = kDefaultRetries;
+  uint32_t retry_delay_ms = kDefaultRetryDelayMs; // before the first retry
+  uint32_t retry_max_time_s = kDefaultRetryMaxTimeS; // 0: for ever
   std::string unix_socket_path;          // empty: TCP
 };
 

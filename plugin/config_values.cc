@@ -64,6 +64,28 @@ Result<uint64_t> parse_number(std::string_view key, const char *value,
   return uint64_t{number};
 }
 
+Result<uint64_t> parse_seconds(std::string_view key, const char *value, uint64_t max_ms) {
+  std::string_view text(value);
+  size_t point = std::min(text.find('.'), text.size());
+  std::string_view whole = text.substr(0, point);
+  std::string_view parts = text.substr(std::min(point + 1, text.size()));
+  auto all_digits = [](std::string_view s) { return std::all_of(s.begin(), s.end(), is_digit); };
+  bool is_number = !whole.empty() && all_digits(whole) && all_digits(parts) &&
+                   whole.size() < 10 && parts.size() <= 3 &&
+                   (point == text.size() || !parts.empty());
+  uint64_t ms = 0;
+  if (is_number) {
+    ms = std::stoull(std::string(whole)) * 1000;
+    if (!parts.empty())
+      ms += std::stoull(std::string(parts) + std::string(3 - parts.size(), '0'));
+  }
+  if (!is_number || ms > max_ms)
+    return bad_value(key, value,
+                     fmt::format("must be seconds, from 0 to {}, such as 2 or 0.25",
+                                 max_ms / 1000));
+  return ms;
+}
+
 Result<bool> parse_bool(std::string_view key, const char *value) {
   int boolean = nbdkit_parse_bool(value);
   if (boolean < 0)

@@ -32,6 +32,9 @@ Result<uint64_t> parse_size(std::string_view key, const char *value);
 Result<uint64_t> parse_number(std::string_view key, const char *value, uint64_t min, uint64_t max,
                               std::string_view unit);
 
+// Seconds, with up to three digits behind a point: "2", "0.25".  As ms, at most MAX_MS.
+Result<uint64_t> parse_seconds(std::string_view key, const char *value, uint64_t max_ms);
+
 // nbdkit's: true, false, on, off, yes, no, 1, 0 and more.
 Result<bool> parse_bool(std::string_view key, const char *value);
 

@@ -60,10 +60,10 @@ bool differs(uint64_t value, uint64_t told) {
 
 Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
                  const Geometry &geometry, const ObjectInfo &object,
-                 unsigned connections, Stats &stats)
+                 unsigned connections, const RetryPolicy &policy, Stats &stats)
     : engine_(engine), cache_(cache), source_(source), geometry_(geometry),
       object_(object), redacted_url_(redact_url(object.effective_url)),
-      connections_(connections), policy_(), stats_(stats),
+      connections_(connections), policy_(policy), stats_(stats),
       // No more blocks can be new at a time; with room for all, fetch() cannot fail
       // and leave a block that nobody brings.
       demand_(cache.capacity()),

@@ -76,7 +76,7 @@ public:
   // All must outlive the fetcher, but ENGINE must be stopped before it ends.
   Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
           const Geometry &geometry, const ObjectInfo &object,
-          unsigned connections, Stats &stats);
+          unsigned connections, const RetryPolicy &policy, Stats &stats);
   ~Fetcher();
 
   // BLOCKS are New (BlockCache::claim), in ascending order; READER waits for them.

@@ -141,8 +141,8 @@ Result<void> HttpOptions::set_up(void *easy) const {
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L); // an encoded body is refused anyway
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   // 0 would be libcurl's default of five minutes.
-  set(CURLOPT_CONNECTTIMEOUT,
-      static_cast<long>(config_.timeout_s > 0 ? config_.timeout_s : kForever_s));
+  uint32_t connect_s = config_.connect_timeout_s.value_or(config_.timeout_s);
+  set(CURLOPT_CONNECTTIMEOUT, static_cast<long>(connect_s > 0 ? connect_s : kForever_s));
   if (!config_.user_agent.empty())
     set(CURLOPT_USERAGENT, config_.user_agent.c_str());
   if (!config_.unix_socket_path.empty())

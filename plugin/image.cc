@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cassert>
+#include <climits>
 #include <cstring>
 #include <new>
 #include <utility>
@@ -21,7 +22,15 @@ namespace {
 
 // At the start somebody sits before the terminal: a server that is restarting
 // is waited for, some two seconds, a wrong host name or port is told soon.
-constexpr RetryPolicy kFirstTries = {.retries = 3};
+constexpr unsigned kFirstRetries = 3;
+
+RetryPolicy policy_of(const Config &config, unsigned most_retries) {
+  RetryPolicy policy;
+  policy.retries = std::min(config.retries, most_retries);
+  policy.first_delay_ms = config.retry_delay_ms;
+  policy.deadline_ms = config.retry_max_time_s * 1000;
+  return policy;
+}
 
 // A convert's first reads need about as many connections at once.
 constexpr uint64_t kScouts = 3;
@@ -113,7 +122,7 @@ Result<std::unique_ptr<Image>> Image::open(const Config &config) {
   Probe probe(*engine.value(), *stats);
   Result<Probe::Found> found =
       probe.run(config.url, {config.offset, config.offset + wanted - 1}, scouts_for(config),
-                kFirstTries);
+                policy_of(config, kFirstRetries));
   if (!found)
     return std::move(found).error();
   const ObjectInfo &object = found.value().object;
@@ -142,7 +151,8 @@ Image::Image(const Config &config, Opened &&opened)
     : config_(config), stats_(std::move(opened.stats)), object_(opened.found.object),
       geometry_(opened.geometry), cache_(geometry_, std::move(opened.slab), *stats_),
       engine_(std::move(opened.engine)),
-      fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections, *stats_),
+      fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections,
+               policy_of(config, UINT_MAX), *stats_),
       readahead_(geometry_,
                  bounds_for(config, cache_.ahead_limit(), kFirstTransfer, kFirstAhead)) {
   if (opened.found.arrivals.size() > 1) { // with scouts: the way is long

@@ -150,6 +150,42 @@ Result<void> set_timeout(ConfigDraft &draft, const char *value) {
   return {};
 }
 
+Result<void> set_connect_timeout(ConfigDraft &draft, const char *value) {
+  Result<uint64_t> number = parse_number("connect-timeout", value, 0, kMaxTimeoutS, "seconds");
+  if (!number) {
+    number.error().what += "; 0 waits for ever";
+    return std::move(number).error();
+  }
+  draft.config.connect_timeout_s = static_cast<uint32_t>(number.value());
+  return {};
+}
+
+Result<void> set_retries(ConfigDraft &draft, const char *value) {
+  Result<uint64_t> number = parse_number("retries", value, 0, kMaxRetries, "retries");
+  if (!number)
+    return std::move(number).error();
+  draft.config.retries = static_cast<unsigned>(number.value());
+  return {};
+}
+
+Result<void> set_retry_delay(ConfigDraft &draft, const char *value) {
+  Result<uint64_t> ms = parse_seconds("retry-delay", value, kMaxRetryDelayMs);
+  if (!ms)
+    return std::move(ms).error();
+  draft.config.retry_delay_ms = static_cast<uint32_t>(ms.value());
+  return {};
+}
+
+Result<void> set_retry_max_time(ConfigDraft &draft, const char *value) {
+  Result<uint64_t> number = parse_number("retry-max-time", value, 0, kMaxTimeoutS, "seconds");
+  if (!number) {
+    number.error().what += "; 0 tries as long as retries= says";
+    return std::move(number).error();
+  }
+  draft.config.retry_max_time_s = static_cast<uint32_t>(number.value());
+  return {};
+}
+
 Result<void> set_sslverify(ConfigDraft &draft, const char *value) {
   Result<bool> boolean = parse_bool("sslverify", value);
   if (!boolean)
@@ -299,6 +335,9 @@ constexpr std::array kParameters = {
     Parameter{"capath", "DIR", nullptr,
               "Folder of such certificates; empty for none.", false,
               set_capath},
+    Parameter{"connect-timeout", "SECONDS", nullptr,
+              "Longest time to make a connection, if not timeout.", false,
+              set_connect_timeout},
     Parameter{"connections", "N", "16",
               "Most connections to the server at a time, 1 to 256.", false,
               set_connections},
@@ -315,6 +354,14 @@ constexpr std::array kParameters = {
     Parameter{"readahead", "SIZE|auto|0", "auto",
               "Most bytes to fetch ahead of a sequential reader; 0 for none.",
               false, set_readahead},
+    Parameter{"retries", "N", "30",
+              "Further attempts after a failure that may pass.", false, set_retries},
+    Parameter{"retry-delay", "SECONDS", "0.25",
+              "Wait before the first of them; doubles up to 10 seconds.", false,
+              set_retry_delay},
+    Parameter{"retry-max-time", "SECONDS", "120",
+              "After so long no more of them; 0 for no limit.", false,
+              set_retry_max_time},
     Parameter{"size", "SIZE", nullptr,
               "Bytes of the disk image, if not all to the end of the file.",
               false, set_size},

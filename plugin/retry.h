@@ -4,11 +4,11 @@
 // retry.h - whether and when a failed attempt is tried again.
 //
 // Only Transient errors are.  The wait doubles from first_delay_ms to
-// max_delay_ms, of which a random half to all is taken, so that many readers
-// of a server that comes back do not come back together; it is never shorter
-// than the server's Retry-After, up to max_retry_after_ms.  It ends after
-// `retries` further attempts or when deadline_ms have gone by since the first
-// one began.
+// max_delay_ms (or what the first is, if that is longer), of which a random half
+// to all is taken, so that many readers of a server that comes back do not come
+// back together; it is never shorter than the server's Retry-After, up to
+// max_retry_after_ms.  It ends after `retries` further attempts or when deadline_ms
+// have gone by since the first one began.
 //
 // What counts as an attempt is the caller's: a transfer that brought bytes
 // before it broke has made progress, and its count and clock start again.
@@ -31,7 +31,7 @@ struct RetryPolicy {
   uint32_t max_delay_ms = 10'000; // a server back after a while is noticed
   uint32_t max_retry_after_ms =
       60'000;                     // a server that asks for an hour gets this
-  uint32_t deadline_ms = 120'000; // then EIO is better than silence
+  uint32_t deadline_ms = 120'000; // 0: none
 };
 
 // How long to wait before the next attempt; nullopt: stop, report ERROR.

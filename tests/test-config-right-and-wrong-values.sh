@@ -74,6 +74,10 @@ wrong 'capath=.*cainfo' "$good" capath="$tls_ca"
 wrong 'cainfo=.*capath' "$good" cainfo="$tmp"
 wrong 'timeout=' "$good" timeout=-1
 wrong 'timeout=' "$good" timeout=soon
+wrong 'connect-timeout=' "$good" connect-timeout=soon
+wrong 'retries=' "$good" retries=1001
+wrong 'retry-delay=' "$good" retry-delay=1s
+wrong 'retry-max-time=' "$good" retry-max-time=-1
 wrong 'password' "$good" user=me password=+"$tmp/nothing"
 wrong 'user' "$good" password=secret
 wrong 'header=' "$good" header=nonsense
@@ -103,6 +107,8 @@ right "$good" http-version=1.1
 right "$good" http-version=2.0
 right "$good" http-version=2TLS
 right "$good" timeout=0
+right "$good" connect-timeout=10
+right "$good" retries=0 retry-delay=0.5 retry-max-time=0
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one
 right "$origin_url/pattern/1M?x-a=b&x-c=d"

@@ -39,7 +39,7 @@ refused extra=5000 'Content-Length'
 
 # The same later, when the export is served already: an error for the reader, no wrong byte, and no end of nbdkit.
 requires python:nbd
-start_nbdkit blocksize=64K readahead=0 url="$origin_url/pattern/64M"
+start_nbdkit blocksize=64K readahead=0 retries=3 url="$origin_url/pattern/64M"
 origin_faults /pattern/64M ignore-range
 client << 'END'
 r = Reader()

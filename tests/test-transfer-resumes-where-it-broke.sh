@@ -66,7 +66,7 @@ expect_equal "where they began" "$(log_values request range "query=cut=20000&aft
     "0 $(seq -s ' ' 524288 20000 $((524288 + 262143)))"
 
 # No progress: it ends with EIO after a bounded number of requests; when the server is well again, so is the export.
-start_nbdkit blocksize=64K readahead=0 url="$origin_url/pattern/2M"
+start_nbdkit blocksize=64K readahead=0 retries=5 url="$origin_url/pattern/2M"
 origin_ctl reset
 origin_faults /pattern/2M cut=0
 client << 'END'

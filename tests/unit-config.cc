@@ -99,6 +99,10 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK(config.headers.empty());
   CHECK(config.user_agent == "nbdkit-httpcache");
   CHECK(config.timeout_s == 60);
+  CHECK_FALSE(config.connect_timeout_s);
+  CHECK(config.retries == 30);
+  CHECK(config.retry_delay_ms == 250);
+  CHECK(config.retry_max_time_s == 120);
   CHECK(config.unix_socket_path.empty());
 }
 
@@ -118,6 +122,9 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.sslverify == plain.sslverify);
     CHECK(given.user_agent == plain.user_agent);
     CHECK(given.timeout_s == plain.timeout_s);
+    CHECK(given.retries == plain.retries);
+    CHECK(given.retry_delay_ms == plain.retry_delay_ms);
+    CHECK(given.retry_max_time_s == plain.retry_max_time_s);
   }
 }
 
@@ -147,6 +154,9 @@ TEST_CASE("the dump has each default once", "[config]") {
                          "httpcache_default_http_version=1.1\n"
                          "httpcache_default_offset=0\n"
                          "httpcache_default_readahead=auto\n"
+                         "httpcache_default_retries=30\n"
+                         "httpcache_default_retry_delay=0.25\n"
+                         "httpcache_default_retry_max_time=120\n"
                          "httpcache_default_sslverify=true\n"
                          "httpcache_default_timeout=60\n"
                          "httpcache_default_user_agent=nbdkit-httpcache\n");
@@ -359,6 +369,25 @@ TEST_CASE("connections are 1 to 256", "[config]") {
        {"0", "257", "-1", "", "x", "1x", "1 ", "4294967297"})
     CHECK(has(error_of({{"connections", wrong}}),
               "must be a number of connections from 1 to 256"));
+}
+
+TEST_CASE("how long to try again", "[config]") {
+  CHECK(config_of({{"retries", "0"}}).retries == 0);
+  CHECK(config_of({{"retries", "1000"}}).retries == 1000);
+  CHECK(config_of({{"retry-max-time", "0"}}).retry_max_time_s == 0);
+  CHECK(config_of({{"connect-timeout", "0"}}).connect_timeout_s == 0u);
+  CHECK(config_of({{"connect-timeout", "86400"}}).connect_timeout_s == 86400u);
+  const struct {
+    const char *value;
+    uint32_t ms;
+  } delays[] = {{"0", 0}, {"2", 2000}, {"0.25", 250}, {"0.5", 500}, {"1.001", 1001}, {"3600", 3'600'000}};
+  for (const auto &delay : delays)
+    CHECK(config_of({{"retry-delay", delay.value}}).retry_delay_ms == delay.ms);
+  for (const char *wrong : {"", ".", ".5", "1.", "-1", "1s", "1.0001", "3600.001", "99999999999", "0x1"})
+    CHECK(has(error_of({{"retry-delay", wrong}}), "must be seconds, from 0 to 3600, such as 2 or 0.25"));
+  for (const char *key : {"retries", "retry-max-time", "connect-timeout"})
+    for (const char *wrong : {"", "-1", "x", "1.5", "86401"})
+      CHECK(has(error_of({{key, wrong}}), std::string(key) + "=" + wrong + ": must be a number of"));
 }
 
 TEST_CASE("timeout is seconds", "[config]") {

@@ -52,6 +52,20 @@ TEST_CASE("the wait doubles up to its cap, a random half to all of it",
                         0.0) == 500u);
 }
 
+TEST_CASE("a first delay beyond the cap stays as it is", "[retry]") {
+  RetryPolicy slow = kPolicy;
+  slow.first_delay_ms = 3000;
+  for (unsigned attempts : {1u, 4u})
+    CHECK(retry_wait_ms(slow, attempts, error_of(ErrorKind::Transient), 0, 1.0) == 3000u);
+}
+
+TEST_CASE("without a deadline only attempts are counted", "[retry]") {
+  RetryPolicy endless = kPolicy;
+  endless.deadline_ms = 0;
+  CHECK(retry_wait_ms(endless, 4, error_of(ErrorKind::Transient), 1'000'000'000, 0.0) == 400u);
+  CHECK_FALSE(retry_wait_ms(endless, 5, error_of(ErrorKind::Transient), 0, 0.0));
+}
+
 TEST_CASE("attempts are counted", "[retry]") {
   CHECK(wait(4, 0.5));
   CHECK_FALSE(wait(5, 0.5));
