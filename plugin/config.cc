@@ -59,6 +59,10 @@ const Parameter *parameter_like(const std::string &key) {
 
 } // namespace
 
+bool protocol_allowed(std::string_view protocols, std::string_view scheme) {
+  return fmt::format(",{},", protocols).find(fmt::format(",{},", scheme)) != std::string::npos;
+}
+
 const char *http_version_name(HttpVersion version) {
   switch (version) {
   case HttpVersion::V1_1:
@@ -118,6 +122,12 @@ Result<Config> config_finish(ConfigDraft &&draft, uint64_t memory_bytes) {
         config.cache_blocks, human_size(config.blocksize),
         overflow ? "more than 2^64" : fmt::format("{}", cache_bytes),
         memory_bytes, memory_bytes / config.blocksize));
+
+  std::string scheme = config.url.substr(0, config.url.find(':'));
+  if (!protocol_allowed(config.protocols, scheme))
+    return bad_value("protocols", config.protocols,
+                     fmt::format("does not allow {}, which is what url={} wants", scheme,
+                                 redact_url(config.url)));
 
   constexpr uint64_t kMaxEnd = std::numeric_limits<int64_t>::max();
   if (config.size && *config.size > kMaxEnd - config.offset)

@@ -69,11 +69,16 @@ inline constexpr uint32_t kDefaultRetryMaxTimeS = 120; // then EIO is better tha
 
 inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
 
+inline constexpr const char *kDefaultProtocols = "http,https";
+
 enum class HttpVersion {
   V1_1,
   V2,               // with HTTPS if the server has it, else 1.1
   V2PriorKnowledge, // nothing but 2, without HTTPS too
 };
+// Is SCHEME (in lower case) one of PROTOCOLS?
+bool protocol_allowed(std::string_view protocols, std::string_view scheme);
+
 // As http-version= takes it.
 const char *http_version_name(HttpVersion version);
 
@@ -101,6 +106,9 @@ struct Config {
   uint32_t retry_delay_ms = kDefaultRetryDelayMs; // before the first retry
   uint32_t retry_max_time_s = kDefaultRetryMaxTimeS; // 0: for ever
   std::string unix_socket_path;          // empty: TCP
+  bool follow_location = true;           // redirects
+  bool insecure_redirects = false;       // also from https to http
+  std::string protocols = kDefaultProtocols; // as libcurl takes them
 };
 
 // What .config has gathered so far.

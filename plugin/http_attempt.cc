@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "ascii.h"
 #include "http_errors.h"
 #include "log.h"
 
@@ -177,7 +178,8 @@ Result<void> HttpAttempt::ask() {
 std::string HttpAttempt::request() const { return request_text(redact_url(url_), range_); }
 
 bool HttpAttempt::is_redirect() const {
-  return follow_ && head_.status >= 300 && head_.status < 400 && !head_.location.empty();
+  return follow_ && options_.config().follow_location && head_.status >= 300 &&
+         head_.status < 400 && !head_.location.empty();
 }
 
 // Is this the head that counts?  Not an interim one, a redirect to follow, or
@@ -207,6 +209,25 @@ void HttpAttempt::count_connections() {
   opened_ += std::max(0L, n);
 }
 
+// Empty: the redirect to URL is followed.
+std::string HttpAttempt::why_not_followed(const std::string &url) const {
+  const Config &config = options_.config();
+  if (url.empty())
+    return fmt::format("redirected to a place that is no URL: {}",
+                       escape_controls(redact_url(head_.location)));
+  if (redirects_ == kMaxRedirects)
+    return fmt::format("more than {} redirects; is it a loop?", kMaxRedirects);
+  std::string scheme = to_lower(std::string_view(url).substr(0, url.find(':')));
+  if (!protocol_allowed(config.protocols, scheme))
+    return fmt::format("redirected to {}, which protocols={} does not allow", redact_url(url),
+                       config.protocols);
+  if (scheme == "http" && url_.starts_with("https:") && !config.insecure_redirects)
+    return fmt::format("redirected from https to {}, where anybody on the way could change what "
+                       "is sent; insecure-redirects=true follows it all the same",
+                       redact_url(url));
+  return "";
+}
+
 std::optional<std::string> HttpAttempt::redirected_to(int curl_code) {
   // CURLE_WRITE_ERROR: its page was too long to be read to the end.
   if (!is_redirect() || own_error_ || (curl_code != CURLE_OK && curl_code != CURLE_WRITE_ERROR))
@@ -214,15 +235,9 @@ std::optional<std::string> HttpAttempt::redirected_to(int curl_code) {
   char *target = nullptr;
   curl_easy_getinfo(as_easy(easy_), CURLINFO_REDIRECT_URL, &target);
   std::string next = target != nullptr ? target : "";
-  if (next.empty() || redirects_ == kMaxRedirects) {
-    own_error_ =
-        Error{ErrorKind::Permanent, EIO, head_.status,
-              next.empty()
-                  ? fmt::format("{}: redirected to a place that is no URL: {}", request(),
-                                escape_controls(redact_url(head_.location)))
-                  : fmt::format("{}: more than {} redirects; is it a loop?", request(),
-                                kMaxRedirects),
-              {}};
+  if (std::string why = why_not_followed(next); !why.empty()) {
+    own_error_ = Error{ErrorKind::Permanent, EIO, head_.status,
+                       fmt::format("{}: {}", request(), why), {}};
     return std::nullopt;
   }
   log(LogArea::Http, "#{} redirect status={} to={}", id_, head_.status, redact_url(next));

@@ -111,6 +111,7 @@ private:
   Result<void> set_up();
   Result<void> ask();
   bool is_redirect() const;
+  std::string why_not_followed(const std::string &url) const;
   bool head_is_final() const;
   bool judge();
   void count_connections();

@@ -135,7 +135,7 @@ Result<void> HttpOptions::set_up(void *easy) const {
   set(CURLOPT_BUFFERSIZE, kReceiveBuffer);
   set(CURLOPT_TCP_KEEPALIVE, 1L);
 
-  set(CURLOPT_PROTOCOLS_STR, "http,https");
+  set(CURLOPT_PROTOCOLS_STR, config_.protocols.c_str());
   set(CURLOPT_HTTP_VERSION, curl_version_of(config_.http_version));
   set(CURLOPT_HTTP09_ALLOWED, 0L);
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L); // an encoded body is refused anyway

@@ -79,7 +79,7 @@ std::string_view hint(const Case &c) {
     return " (the proxy wants a login)";
   default:
     return c.head.status >= 300 && c.head.status <= 399
-               ? " (a redirect that was not followed)"
+               ? " (a redirect, which followlocation=false forbids to follow)"
                : "";
   }
 }

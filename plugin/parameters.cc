@@ -186,6 +186,33 @@ Result<void> set_retry_max_time(ConfigDraft &draft, const char *value) {
   return {};
 }
 
+// nbdkit-curl-plugin takes any of libcurl's; ranges are http's alone.
+Result<void> set_protocols(ConfigDraft &draft, const char *value) {
+  std::string text = to_lower(value);
+  bool has_http = protocol_allowed(text, "http"), has_https = protocol_allowed(text, "https");
+  std::string understood = has_http && has_https ? kDefaultProtocols : has_http ? "http" : "https";
+  if (text.size() != understood.size() || (!has_http && !has_https))
+    return bad_value("protocols", value, "must be http, https or http,https");
+  draft.config.protocols = std::move(understood);
+  return {};
+}
+
+Result<void> set_followlocation(ConfigDraft &draft, const char *value) {
+  Result<bool> boolean = parse_bool("followlocation", value);
+  if (!boolean)
+    return std::move(boolean).error();
+  draft.config.follow_location = boolean.value();
+  return {};
+}
+
+Result<void> set_insecure_redirects(ConfigDraft &draft, const char *value) {
+  Result<bool> boolean = parse_bool("insecure-redirects", value);
+  if (!boolean)
+    return std::move(boolean).error();
+  draft.config.insecure_redirects = boolean.value();
+  return {};
+}
+
 Result<void> set_sslverify(ConfigDraft &draft, const char *value) {
   Result<bool> boolean = parse_bool("sslverify", value);
   if (!boolean)
@@ -341,16 +368,23 @@ constexpr std::array kParameters = {
     Parameter{"connections", "N", "16",
               "Most connections to the server at a time, 1 to 256.", false,
               set_connections},
+    Parameter{"followlocation", "BOOL", "true",
+              "Whether redirects are followed.", false, set_followlocation},
     Parameter{"header", "'NAME: VALUE'", nullptr,
               "Header to send with each request.", true, set_header},
     Parameter{"http-version", "VERSION", "1.1",
               "Of HTTP: 1.1, 2.0, 2TLS or 2-prior-knowledge.", false,
               set_http_version},
+    Parameter{"insecure-redirects", "BOOL", "false",
+              "Whether those from https to http are, too.", false,
+              set_insecure_redirects},
     Parameter{"offset", "SIZE", "0",
               "Byte of the file at which the disk image begins.", false,
               set_offset},
     Parameter{"password", "PASSWORD|+FILE|-|-FD", nullptr, "Password for user.",
               false, set_password},
+    Parameter{"protocols", "LIST", kDefaultProtocols,
+              "Which may be used, also after redirects.", false, set_protocols},
     Parameter{"readahead", "SIZE|auto|0", "auto",
               "Most bytes to fetch ahead of a sequential reader; 0 for none.",
               false, set_readahead},

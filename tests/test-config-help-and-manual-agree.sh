@@ -26,7 +26,8 @@ done < "$tmp/dumped"
 
 # The parameters of issue after issue: one that goes away must go away here, too.
 for key in url offset size blocksize cache-blocks readahead connections sslverify cainfo capath user password header \
-    user-agent timeout unix-socket-path http-version connect-timeout retries retry-delay retry-max-time; do
+    user-agent timeout unix-socket-path http-version connect-timeout retries retry-delay retry-max-time followlocation \
+    insecure-redirects protocols; do
     expect_text "parameter" "$tmp/keys" "^$key$"
 done
 

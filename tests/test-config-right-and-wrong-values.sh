@@ -78,6 +78,10 @@ wrong 'connect-timeout=' "$good" connect-timeout=soon
 wrong 'retries=' "$good" retries=1001
 wrong 'retry-delay=' "$good" retry-delay=1s
 wrong 'retry-max-time=' "$good" retry-max-time=-1
+wrong 'followlocation=' "$good" followlocation=perhaps
+wrong 'insecure-redirects=' "$good" insecure-redirects=perhaps
+wrong 'protocols=ftp' "$good" protocols=ftp
+wrong 'protocols=https' "$good" protocols=https
 wrong 'password' "$good" user=me password=+"$tmp/nothing"
 wrong 'user' "$good" password=secret
 wrong 'header=' "$good" header=nonsense
@@ -109,6 +113,7 @@ right "$good" http-version=2TLS
 right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0
+right "$good" followlocation=false insecure-redirects=true protocols=http
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one
 right "$origin_url/pattern/1M?x-a=b&x-c=d"

@@ -103,6 +103,9 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK(config.retries == 30);
   CHECK(config.retry_delay_ms == 250);
   CHECK(config.retry_max_time_s == 120);
+  CHECK(config.follow_location);
+  CHECK_FALSE(config.insecure_redirects);
+  CHECK(config.protocols == "http,https");
   CHECK(config.unix_socket_path.empty());
 }
 
@@ -125,6 +128,9 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.retries == plain.retries);
     CHECK(given.retry_delay_ms == plain.retry_delay_ms);
     CHECK(given.retry_max_time_s == plain.retry_max_time_s);
+    CHECK(given.follow_location == plain.follow_location);
+    CHECK(given.insecure_redirects == plain.insecure_redirects);
+    CHECK(given.protocols == plain.protocols);
   }
 }
 
@@ -151,8 +157,11 @@ TEST_CASE("the dump has each default once", "[config]") {
   CHECK(config_dump() == "httpcache_default_blocksize=262144\n"
                          "httpcache_default_cache_blocks=512\n"
                          "httpcache_default_connections=16\n"
+                         "httpcache_default_followlocation=true\n"
                          "httpcache_default_http_version=1.1\n"
+                         "httpcache_default_insecure_redirects=false\n"
                          "httpcache_default_offset=0\n"
+                         "httpcache_default_protocols=http,https\n"
                          "httpcache_default_readahead=auto\n"
                          "httpcache_default_retries=30\n"
                          "httpcache_default_retry_delay=0.25\n"
@@ -388,6 +397,18 @@ TEST_CASE("how long to try again", "[config]") {
   for (const char *key : {"retries", "retry-max-time", "connect-timeout"})
     for (const char *wrong : {"", "-1", "x", "1.5", "86401"})
       CHECK(has(error_of({{key, wrong}}), std::string(key) + "=" + wrong + ": must be a number of"));
+}
+
+TEST_CASE("protocols and redirects", "[config]") {
+  CHECK(config_of({{"protocols", "http"}}).protocols == "http");
+  CHECK(config_of({{"protocols", "HTTPS,http"}}).protocols == "http,https");
+  CHECK(has(error_of({{"protocols", "https"}}), "protocols=https: does not allow http, which is what url=http://host/disk"));
+  for (const char *wrong : {"", "ftp", "http,ftp", "http,", "http,http", "all", "http https"})
+    CHECK(has(error_of({{"protocols", wrong}}), "must be http, https or http,https"));
+  CHECK_FALSE(config_of({{"followlocation", "no"}}).follow_location);
+  CHECK(config_of({{"insecure-redirects", "on"}}).insecure_redirects);
+  for (const char *key : {"followlocation", "insecure-redirects", "sslverify"})
+    CHECK(has(error_of({{key, "perhaps"}}), std::string(key) + "=perhaps: must be true or false"));
 }
 
 TEST_CASE("timeout is seconds", "[config]") {

@@ -175,7 +175,7 @@ TEST_CASE("statuses have kinds, and names in the message", "[object]") {
   } cases[] = {
       {204, ErrorKind::Permanent, "204 No Content"},
       {301, ErrorKind::Permanent,
-       "301 Moved Permanently (a redirect that was not followed)"},
+       "301 Moved Permanently (a redirect, which followlocation=false"},
       {304, ErrorKind::Permanent, "304 Not Modified"},
       {400, ErrorKind::Permanent, "400 Bad Request"},
       {401, ErrorKind::Permanent, "401 Unauthorized (are user= and"},
