@@ -68,6 +68,8 @@ tests | do:fio_has_nbd      | fio                  | fio fio-engine-nbd
 tests | curl                | curl                 | curl
 tests | openssl             | openssl              | openssl
 tests | mkfs.ext4           | e2fsprogs            | e2fsprogs
+tests | tinyproxy           | tinyproxy-bin        | tinyproxy
+tests | stunnel             | stunnel4             | stunnel
 tests | xz                  | xz-utils             | xz
 tests | genisoimage         | genisoimage          | genisoimage
 tests | tar                 | tar                  | tar

@@ -347,6 +347,60 @@ start_nginx ()
     nginx_log=$tmp/nginx.log
 }
 
+# make_certificate NAME CA [DAYS [SUBJECT [EXTENSION...]]]: in $tmp/tls, NAME.pem and NAME-key.pem, signed by the CA of that
+# name (ca, other-ca) or, with CA "-", by itself.  DAYS may be -1: expired since yesterday.
+make_certificate ()
+{
+    local d=$tmp/tls name=$1 ca=$2 days=${3:-30} subject=${4:-/CN=$1} from
+    make_certificates
+    printf '%s\n' "${@:5}" > "$d/$name.ext"
+    if [ $# -lt 5 ]; then printf 'subjectAltName=DNS:localhost,IP:127.0.0.1\n' > "$d/$name.ext"; fi
+    {
+        openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj "$subject" \
+            -keyout "$d/$name-key.pem" -out "$d/$name-req.pem"
+        if [ "$ca" = - ]; then
+            openssl x509 -req -in "$d/$name-req.pem" -signkey "$d/$name-key.pem" -days "$days" -extfile "$d/$name.ext" \
+                -out "$d/$name.pem"
+        else
+            openssl x509 -req -in "$d/$name-req.pem" -CA "$d/$ca.pem" -CAkey "$d/$ca-key.pem" -CAcreateserial \
+                -days "$days" -extfile "$d/$name.ext" -out "$d/$name.pem"
+        fi
+    } 2>"$d/openssl.log" || { cat "$d/openssl.log" >&2; fail "openssl"; }
+}
+
+# start_proxy [USER:PASSWORD]: tinyproxy; sets proxy_port, and proxy_log, which has "Connect" lines.
+start_proxy ()
+{
+    requires tinyproxy
+    _start_proxy tinyproxy 'Accepting connections' "$@"
+    proxy_port=$_port proxy_log=$_log
+}
+
+# start_tls_proxy CERT KEY: TLS in front of the proxy started last; sets tls_proxy_port.
+start_tls_proxy ()
+{
+    requires stunnel
+    _start_proxy stunnel 'Configuration successful' "$@" "$proxy_port"
+    tls_proxy_port=$_port
+}
+
+_proxies=0
+_start_proxy ()
+{
+    local kind=$1 listening=$2 fd line dir
+    shift 2
+    _proxies=$((_proxies + 1))
+    dir=$tmp/proxy$_proxies
+    mkdir "$dir"
+    _log=$dir/$kind.log
+    : > "$_log"
+    exec {fd}< <(exec "$python" "$srcdir/proxy.py" "$kind" "$dir" "$@" 2>"$tmp/$kind.err")
+    cleanup_fn _end_child $! "$fd" TERM "$kind"
+    _await_line "$fd" "$kind"
+    _port=${line#ready }
+    await_text "$_log" "$listening"
+}
+
 # nbdkit.
 
 # _split_options ARGS...: those before "--" into the array options, those after it (all, without one) into params.
@@ -424,7 +478,7 @@ slow_net ()
         g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
         _usual_preload=${NBDKIT_PRELOAD-}
     fi
-    unset SLOW_DNS_S FAKE_TRIP_US
+    unset SLOW_DNS_S FAKE_TRIP_US LOG_SOCKOPT
     export NBDKIT_PRELOAD="$_usual_preload"
     if [ $# -gt 0 ]; then
         export "$@"

@@ -34,6 +34,7 @@ def parse_args():
     parser.add_argument("--unix", metavar="PATH", help="listen on this Unix socket, not on TCP 127.0.0.1 port 0")
     parser.add_argument("--tls", nargs=2, metavar=("CERT", "KEY"), help="PEM files: speak HTTPS")
     parser.add_argument("--client-ca", metavar="CA", help="ask for a client certificate signed by CA")
+    parser.add_argument("--tls-max", metavar="VERSION", help="the most TLS spoken: TLSv1_2, TLSv1_3")
     parser.add_argument("--control", metavar="PATH", help="Unix socket for /_ctl/")
     parser.add_argument("--port-file", metavar="FILE", help="write the port there once listening")
     parser.add_argument("--log", metavar="FILE", help="append to this log")
@@ -50,6 +51,8 @@ def tls_context(args):
         return None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(*args.tls)
+    if args.tls_max:
+        context.maximum_version = ssl.TLSVersion[args.tls_max]
     if args.client_ca:
         context.load_verify_locations(args.client_ca)
         context.verify_mode = ssl.CERT_REQUIRED

@@ -15,7 +15,7 @@ import ssl
 import time
 import urllib.parse
 
-from . import objects
+from . import objects, sigv4
 from .ledger import Hangup, park
 
 REASONS = {200: "OK", 206: "Partial Content", 302: "Found", 304: "Not Modified", 400: "Bad Request",
@@ -106,6 +106,11 @@ def _not_allowed(request, faults):
             return text_answer(401, [("WWW-Authenticate", 'Basic realm="origin"')])
     if "bearer" in faults and request.header("authorization") != f"Bearer {faults.text('bearer')}":
         return text_answer(401, [("WWW-Authenticate", "Bearer")])
+    if "sigv4" in faults:
+        # "Range" and the like need no signature.
+        wrong = sigv4.why_wrong(request.method, request.target, request.headers, *faults.text("sigv4").split(":"))
+        if wrong:
+            return text_answer(403, text=wrong)
     if "require-header" in faults:
         name, _, value = faults.text("require-header").partition(":")
         if request.header(name.strip().lower()) != value.strip():

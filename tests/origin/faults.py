@@ -31,6 +31,7 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
   no-head             405 to HEAD
   basic=USER:PASS     401 unless the request logs in so
   bearer=TOKEN        401 unless the request carries this bearer token
+  sigv4=KEY:SECRET:REGION:SERVICE   403 unless signed so, by AWS Signature Version 4
   require-header=NAME:VALUE   403 unless the request has this header
   serve=PATH          the bytes and validators of another object (/pattern/2M, a file) under this URL
  what the object is

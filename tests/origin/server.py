@@ -151,11 +151,22 @@ class Connection:
             self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if self._server.tls and not self._control:
             # The old socket object is detached, its descriptor lives on in the new one.
-            self._sock = self._server.tls.wrap_socket(self._sock, server_side=True)
+            self._sock = self._server.tls.wrap_socket(self._sock, server_side=True, do_handshake_on_connect=False)
+            self._handshake()
         while True:
             request = self._read_request()
             if request is None or not self._serve(request):
                 break
+
+    def _handshake(self):
+        try:
+            self._sock.do_handshake()
+        except ssl.SSLError:
+            # Why it failed has been said; a close with bytes unread would be a reset, which can overtake it.
+            self._sock.shutdown(socket.SHUT_WR)
+            while socket.socket.recv(self._sock, 65536):
+                pass
+            raise
 
     def _read_request(self):
         """The next request; None when the client has closed the connection between two."""
