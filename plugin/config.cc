@@ -57,6 +57,25 @@ const Parameter *parameter_like(const std::string &key) {
   return closest;
 }
 
+// The login for the server.
+Result<void> finish_login(ConfigDraft &draft) {
+  Config &config = draft.config;
+  auto given = [&](std::string_view key) { return draft.seen.contains(key); };
+  if (!given("user"))
+    config.user = std::move(draft.url_user);
+  if (!given("password"))
+    config.password = std::move(draft.url_password);
+  if (config.user.empty() && !config.password.empty())
+    return config_error("password= is given without user=");
+  register_login(config.user, config.password);
+
+  if (config.sslcert.empty() && !config.sslkey.empty())
+    return config_error("sslkey= is given without sslcert=, the certificate that the key is of");
+  if (config.sslcert.empty() && given("sslkey-password"))
+    return config_error("sslkey-password= is given without sslcert=");
+  return {};
+}
+
 } // namespace
 
 bool protocol_allowed(std::string_view protocols, std::string_view scheme) {
@@ -136,13 +155,8 @@ Result<Config> config_finish(ConfigDraft &&draft, uint64_t memory_bytes) {
         "and HTTP ranges can say",
         config.offset, *config.size));
 
-  if (!draft.seen.contains("user"))
-    config.user = std::move(draft.url_user);
-  if (!draft.seen.contains("password"))
-    config.password = std::move(draft.url_password);
-  if (config.user.empty() && !config.password.empty())
-    return config_error("password= is given without user=");
-  register_login(config.user, config.password);
+  if (Result<void> ok = finish_login(draft); !ok)
+    return std::move(ok).error();
   return std::move(config);
 }
 

@@ -9,9 +9,9 @@
 // --dump-plugin and the tests that compare with the POD read the same table
 // (parameters()).
 //
-// Everything secret that is given (password, header values, user info and
-// query of the URL) is registered with redact.h here, before anything could
-// show it.
+// Everything secret that is given (passwords, header values,
+// user info and query of the URL) is registered with redact.h here, before
+// anything could show it.
 //
 // Threads: nbdkit's main thread, before the fork.  A finished Config may be
 // read by any.  Ownership: strings are copied.  Paths are made absolute, since
@@ -82,6 +82,9 @@ bool protocol_allowed(std::string_view protocols, std::string_view scheme);
 // As http-version= takes it.
 const char *http_version_name(HttpVersion version);
 
+enum class TlsVersion { Any, V1_0, V1_1, V1_2, V1_3 };
+enum class IpVersion { Any, V4, V6 };
+
 struct Config {
   std::string url;     // percent-encoded, without user info.  Show it through
                        // redact_url() only: the query may be a signature
@@ -96,9 +99,17 @@ struct Config {
   bool sslverify = true;
   std::optional<std::string> cainfo; // none: libcurl's; empty: no CA file
   std::optional<std::string> capath; // none: libcurl's; empty: no CA folder
+  // For the scheme, host and port of `url` only (http_credentials.h).
   std::string user;
   std::string password;
-  std::vector<std::string> headers;           // in the order given
+  std::vector<std::string> headers; // in the order given
+  std::string sslcert;              // of the client
+  std::string sslkey;               // empty: in sslcert
+  std::string sslkey_password;
+  TlsVersion tls_min = TlsVersion::Any;
+  TlsVersion tls_max = TlsVersion::Any;
+  std::string ssl_cipher_list; // up to TLS 1.2; empty: libcurl's
+  std::string tls13_ciphers;
   std::string user_agent = kDefaultUserAgent; // empty: send no such header
   uint32_t timeout_s = kDefaultTimeoutS; // without a byte; 0: wait for ever
   std::optional<uint32_t> connect_timeout_s; // none: timeout_s; 0: wait for ever
@@ -106,6 +117,10 @@ struct Config {
   uint32_t retry_delay_ms = kDefaultRetryDelayMs; // before the first retry
   uint32_t retry_max_time_s = kDefaultRetryMaxTimeS; // 0: for ever
   std::string unix_socket_path;          // empty: TCP
+  std::vector<std::string> resolve;      // "host:port:address"
+  IpVersion ip_version = IpVersion::Any;
+  bool tcp_keepalive = true;
+  bool tcp_nodelay = true;
   bool follow_location = true;           // redirects
   bool insecure_redirects = false;       // also from https to http
   std::string protocols = kDefaultProtocols; // as libcurl takes them

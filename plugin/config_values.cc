@@ -3,9 +3,13 @@
 
 #include "config_values.h"
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
 #include <cstdlib>
+#include <cstring>
 #include <limits>
 #include <memory>
 #include <utility>
@@ -98,6 +102,45 @@ Result<std::string> absolute_path(std::string_view key, const char *value) {
   if (!path)
     return bad_value(key, value, "cannot be made an absolute path");
   return std::string(path.get());
+}
+
+Result<std::string> readable_file(std::string_view key, const char *value) {
+  if (*value == '\0')
+    return bad_value(key, value, "the name of a file is missing");
+  Result<std::string> path = absolute_path(key, value);
+  if (!path)
+    return path;
+  struct stat st = {};
+  if (::access(path.value().c_str(), R_OK) != 0 || ::stat(path.value().c_str(), &st) != 0)
+    return bad_value(key, value, strerror(errno));
+  if (S_ISDIR(st.st_mode))
+    return bad_value(key, value, "is a folder");
+  return path;
+}
+
+Result<std::string> existing_folder(std::string_view key, const char *value) {
+  Result<std::string> path = absolute_path(key, value);
+  if (!path)
+    return path;
+  struct stat st = {};
+  if (::stat(path.value().c_str(), &st) != 0)
+    return bad_value(key, value, strerror(errno));
+  if (!S_ISDIR(st.st_mode))
+    return bad_value(key, value, "is no folder");
+  return path;
+}
+
+Result<std::string> read_secret(std::string_view key, const char *value) {
+  char *text = nullptr;
+  if (nbdkit_read_password(value, &text) != 0)
+    return config_error(fmt::format("{}={}: could not be read; give +FILE, -FD, - to be asked, or "
+                                    "the {} itself",
+                                    key, *value == '+' || *value == '-' ? value : "***", key));
+  CText owner(text, &free);
+  std::string secret(text);
+  // At once: the next parameter's error could be about it.
+  register_secret(secret);
+  return secret;
 }
 
 bool has_control(std::string_view text) {

@@ -40,6 +40,15 @@ Result<bool> parse_bool(std::string_view key, const char *value);
 
 Result<std::string> absolute_path(std::string_view key, const char *value);
 
+// The absolute path of a file that can be read, or of a folder.  It is looked at
+// now: libcurl would tell of it much later, and in other words.
+Result<std::string> readable_file(std::string_view key, const char *value);
+Result<std::string> existing_folder(std::string_view key, const char *value);
+
+// What nbdkit_read_password() makes of +FILE, -, -FD or the secret itself, which
+// is registered with redact.h.
+Result<std::string> read_secret(std::string_view key, const char *value);
+
 // Line ends and the like; not tabs.
 bool has_control(std::string_view text);
 

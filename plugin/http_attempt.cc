@@ -271,7 +271,7 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
     outcome.error = std::move(own_error_);
   else if (curl_code != CURLE_OK && !stopped_)
     outcome.error = error_from_curl(curl_code, error_text_.get(), request(),
-                                    options_.asked_how());
+                                    options_.asked_how(url_));
 
   auto time_of = [&](CURLINFO info) {
     curl_off_t us = 0;

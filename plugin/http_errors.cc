@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "ascii.h"
 #include "log.h"
 
 namespace httpcache {
@@ -19,8 +20,33 @@ bool is_no_tls(CURLcode code, std::string_view detail) {
           detail.find("unexpected TLS packet") != detail.npos);
 }
 
+bool has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
+
+// What the other side says of our side of the handshake: by OpenSSL's words and
+// GnuTLS's.  With TLS 1.3 it comes after the handshake, as an error of reading.
+enum class Alert { None, WantsCertificate, RefusesCertificate, Version, Handshake };
+Alert alert_of(std::string_view detail) {
+  std::string text = to_lower(detail);
+  if (!has(text, "alert"))
+    return Alert::None;
+  if (has(text, "certificate required") || has(text, "certificate_required"))
+    return Alert::WantsCertificate;
+  for (std::string_view words : {"bad certificate", "certificate is bad", "unknown ca",
+                                 "ca is unknown", "certificate unknown", "certificate expired",
+                                 "certificate has expired", "certificate revoked",
+                                 "unsupported certificate", "access denied"})
+    if (has(text, words))
+      return Alert::RefusesCertificate;
+  if (has(text, "protocol version"))
+    return Alert::Version;
+  if (has(text, "handshake failure") || has(text, "handshake failed") ||
+      has(text, "insufficient security"))
+    return Alert::Handshake;
+  return Alert::None;
+}
+
 ErrorKind kind_of(CURLcode code, std::string_view detail) {
-  if (is_no_tls(code, detail))
+  if (is_no_tls(code, detail) || alert_of(detail) != Alert::None)
     return ErrorKind::Permanent;
   switch (code) {
   case CURLE_COULDNT_RESOLVE_PROXY: // name servers fail for a while
@@ -50,16 +76,63 @@ ErrorKind kind_of(CURLcode code, std::string_view detail) {
   }
 }
 
+// What is wrong with the server's certificate.
+std::string certificate_advice(std::string_view detail) {
+  constexpr std::string_view kAnyhow =
+      " (sslverify=false would accept it, giving up all protection)";
+  if (has(detail, "does not match") || has(detail, "no alternative certificate subject name") ||
+      has(detail, "not match the server"))
+    return "; the certificate is for another host: use the name it is for in url=";
+  if (has(detail, "expired"))
+    return fmt::format("; the server's certificate must be renewed by whoever runs it, or the "
+                       "clock of this machine is wrong{}",
+                       kAnyhow);
+  if (has(detail, "not yet valid"))
+    return fmt::format("; the server's certificate is of the future, or the clock of this machine "
+                       "is wrong{}",
+                       kAnyhow);
+  if (has(detail, "self-signed certificate") || has(detail, "self signed certificate"))
+    if (!has(detail, "in certificate chain"))
+      return fmt::format("; the server's certificate is signed by itself: if you know it is the "
+                         "right one name it with cainfo=FILE{}",
+                         kAnyhow);
+  return "; if the server's certificate is of a private CA name that with cainfo=FILE, or, giving "
+         "up all protection, use sslverify=false";
+}
+
 std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) {
   if (is_no_tls(code, detail))
     return "; the server does not speak TLS at that port: does the URL begin with http://?";
+  switch (alert_of(detail)) {
+  case Alert::WantsCertificate:
+  case Alert::RefusesCertificate:
+    return how.certificate ? "; the server does not accept the certificate of sslcert="
+                           : "; the server wants a certificate of the client: give sslcert= and "
+                             "sslkey=";
+  case Alert::Version:
+    return "; the server speaks no version of TLS that was offered: see ssl-version=";
+  case Alert::Handshake:
+    return how.certificate
+               ? "; it may not accept the certificate of sslcert=, or want other ciphers or "
+                 "another version of TLS (ssl-version=)"
+               : "; it may want a certificate of the client (sslcert=, sslkey=), or other ciphers "
+                 "or another version of TLS (ssl-version=)";
+  case Alert::None:
+    break;
+  }
   switch (code) {
   case CURLE_PEER_FAILED_VERIFICATION:
-    if (detail.find("does not match") != std::string_view::npos ||
-        detail.find("no alternative certificate subject name") != std::string_view::npos)
-      return "; the certificate is for another host: use the name it is for in url=";
-    return "; if the server's certificate is of a private CA name it with "
-           "cainfo=FILE, or, giving up all protection, use sslverify=false";
+    return certificate_advice(detail);
+  case CURLE_SSL_CERTPROBLEM:
+    return "; check that sslcert= and sslkey= are PEM files, the key is that of the certificate, "
+           "and sslkey-password= is its password";
+  case CURLE_SEND_ERROR:
+  case CURLE_RECV_ERROR: // with TLS 1.3 a refusal may be lost when the server closes at once
+    return how.certificate ? "; should that go on, the server may not accept the certificate of "
+                             "sslcert="
+                           : "";
+  case CURLE_SSL_CIPHER:
+    return "; check ssl-cipher-list= and tls13-ciphers=";
   case CURLE_SSL_CACERT_BADFILE:
     return "; check cainfo= and capath=";
   case CURLE_TOO_MANY_REDIRECTS:
@@ -99,6 +172,13 @@ Error error_from_curl(int code_number, std::string_view detail, std::string_view
     what += fmt::format(": {}", escape_controls(redact_text(detail)));
   return {kind_of(code, detail), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
           fmt::format("{}: {}{}", request, what, advice(code, detail, how)), {}};
+}
+
+Error option_refused(int code) {
+  return {ErrorKind::LocalIo, code == CURLE_OUT_OF_MEMORY ? ENOMEM : EINVAL, 0,
+          fmt::format("this libcurl refuses an option: {}",
+                      curl_easy_strerror(static_cast<CURLcode>(code))),
+          {}};
 }
 
 Error no_memory(const char *what) {

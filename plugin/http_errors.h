@@ -8,6 +8,7 @@
 #ifndef HTTPCACHE_HTTP_ERRORS_H
 #define HTTPCACHE_HTTP_ERRORS_H
 
+#include <string>
 #include <string_view>
 
 #include "error.h"
@@ -19,12 +20,16 @@ struct AskedHow {
   std::string_view unix_socket = {}; // where connections went instead of the
                                      // URL's host, or empty
   bool only_http2 = false;      // the server was not asked whether it speaks it
+  bool certificate = false; // a client certificate was at hand
 };
 
 // CODE is a CURLcode, not CURLE_OK.  DETAIL is curl's error buffer, which may
 // hold URLs with secrets and is redacted here.  REQUEST is request_text().
 Error error_from_curl(int code, std::string_view detail, std::string_view request,
                       const AskedHow &how = {});
+
+// An option of libcurl's, set with what config.h has found good, was not taken.
+Error option_refused(int code);
 
 // WHAT, a function of libcurl or of its callbacks, failed as it does only for
 // want of memory.

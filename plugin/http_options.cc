@@ -3,17 +3,13 @@
 
 #include "http_options.h"
 
-#include <algorithm>
 #include <string_view>
-#include <vector>
 
-#include <strings.h>
 #include <unistd.h>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
 
-#include "url.h"
 
 namespace httpcache {
 
@@ -28,13 +24,6 @@ constexpr uint32_t kForever_s = 7 * 24 * 60 * 60;
 
 CURLSH *as_share(void *p) { return static_cast<CURLSH *>(p); }
 curl_slist *as_list(void *p) { return static_cast<curl_slist *>(p); }
-
-bool has_header(const std::vector<std::string> &headers, std::string_view name) {
-  return std::any_of(headers.begin(), headers.end(), [&](const std::string &h) {
-    return h.size() > name.size() && (h[name.size()] == ':' || h[name.size()] == ';') &&
-           strncasecmp(h.data(), name.data(), name.size()) == 0;
-  });
-}
 
 long curl_version_of(HttpVersion version) {
   switch (version) {
@@ -68,6 +57,38 @@ Result<void> check_http_version(const Config &config) {
   return {};
 }
 
+// Both ends at once, as CURLOPT_SSLVERSION takes them.
+long curl_tls_versions(TlsVersion least, TlsVersion most) {
+  long low = CURL_SSLVERSION_DEFAULT, high = CURL_SSLVERSION_MAX_NONE;
+  switch (least) {
+  case TlsVersion::Any: break;
+  case TlsVersion::V1_0: low = CURL_SSLVERSION_TLSv1_0; break;
+  case TlsVersion::V1_1: low = CURL_SSLVERSION_TLSv1_1; break;
+  case TlsVersion::V1_2: low = CURL_SSLVERSION_TLSv1_2; break;
+  case TlsVersion::V1_3: low = CURL_SSLVERSION_TLSv1_3; break;
+  }
+  switch (most) {
+  case TlsVersion::Any: break;
+  case TlsVersion::V1_0: high = CURL_SSLVERSION_MAX_TLSv1_0; break;
+  case TlsVersion::V1_1: high = CURL_SSLVERSION_MAX_TLSv1_1; break;
+  case TlsVersion::V1_2: high = CURL_SSLVERSION_MAX_TLSv1_2; break;
+  case TlsVersion::V1_3: high = CURL_SSLVERSION_MAX_TLSv1_3; break;
+  }
+  return low | high;
+}
+
+long curl_ip_version(IpVersion version) {
+  switch (version) {
+  case IpVersion::Any:
+    return CURL_IPRESOLVE_WHATEVER;
+  case IpVersion::V4:
+    return CURL_IPRESOLVE_V4;
+  case IpVersion::V6:
+    return CURL_IPRESOLVE_V6;
+  }
+  return CURL_IPRESOLVE_WHATEVER;
+}
+
 bool has_default_ca_file() {
   const char *file = curl_version_info(CURLVERSION_NOW)->cainfo;
   return file != nullptr && access(file, R_OK) == 0;
@@ -92,29 +113,31 @@ Result<void> HttpOptions::allocate() {
     return no_memory("curl_share_init");
   curl_share_setopt(as_share(share_), CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
 
-  std::vector<std::string> lines = config_.headers;
-  if (!has_header(lines, "Accept-Encoding")) // proxies compress unasked, else
-    lines.push_back("Accept-Encoding: identity");
-  for (const std::string &line : lines)
-    if (!append(header_list_, line))
+  for (const std::string &entry : config_.resolve) {
+    curl_slist *longer = curl_slist_append(as_list(resolve_list_), entry.c_str());
+    if (longer == nullptr)
       return no_memory("curl_slist_append");
-  if (!append(bare_header_list_, "Accept-Encoding: identity"))
-    return no_memory("curl_slist_append");
+    resolve_list_ = longer;
+  }
+  Result<std::unique_ptr<HttpCredentials>> credentials = HttpCredentials::create(config_);
+  if (!credentials)
+    return std::move(credentials).error();
+  credentials_ = std::move(credentials).value();
   return {};
-}
-
-bool HttpOptions::append(void *&list, const std::string &line) {
-  curl_slist *longer = curl_slist_append(as_list(list), line.c_str());
-  if (longer != nullptr)
-    list = longer;
-  return longer != nullptr;
 }
 
 HttpOptions::~HttpOptions() {
   if (share_ != nullptr)
     curl_share_cleanup(as_share(share_));
-  curl_slist_free_all(as_list(header_list_));
-  curl_slist_free_all(as_list(bare_header_list_));
+  curl_slist_free_all(as_list(resolve_list_));
+}
+
+AskedHow HttpOptions::asked_how(const std::string &url) const {
+  AskedHow how;
+  how.unix_socket = config_.unix_socket_path;
+  how.only_http2 = config_.http_version == HttpVersion::V2PriorKnowledge;
+  how.certificate = !config_.sslcert.empty() && credentials_->trusted(url);
+  return how;
 }
 
 Result<void> HttpOptions::set_up(void *easy) const {
@@ -133,12 +156,18 @@ Result<void> HttpOptions::set_up(void *easy) const {
   // thread's sake.)
   set(CURLOPT_QUICK_EXIT, 1L);
   set(CURLOPT_BUFFERSIZE, kReceiveBuffer);
-  set(CURLOPT_TCP_KEEPALIVE, 1L);
+  set(CURLOPT_TCP_KEEPALIVE, config_.tcp_keepalive ? 1L : 0L);
+  set(CURLOPT_TCP_NODELAY, config_.tcp_nodelay ? 1L : 0L);
+  set(CURLOPT_IPRESOLVE, curl_ip_version(config_.ip_version));
+  if (resolve_list_ != nullptr)
+    set(CURLOPT_RESOLVE, as_list(resolve_list_));
 
   set(CURLOPT_PROTOCOLS_STR, config_.protocols.c_str());
   set(CURLOPT_HTTP_VERSION, curl_version_of(config_.http_version));
   set(CURLOPT_HTTP09_ALLOWED, 0L);
-  set(CURLOPT_HTTP_CONTENT_DECODING, 0L); // an encoded body is refused anyway
+  // Said, for proxies compress unasked, and an encoded body is refused.
+  set(CURLOPT_ACCEPT_ENCODING, "identity");
+  set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
   // 0 would be libcurl's default of five minutes.
   uint32_t connect_s = config_.connect_timeout_s.value_or(config_.timeout_s);
@@ -148,6 +177,12 @@ Result<void> HttpOptions::set_up(void *easy) const {
   if (!config_.unix_socket_path.empty())
     set(CURLOPT_UNIX_SOCKET_PATH, config_.unix_socket_path.c_str());
 
+  if (config_.tls_min != TlsVersion::Any || config_.tls_max != TlsVersion::Any)
+    set(CURLOPT_SSLVERSION, curl_tls_versions(config_.tls_min, config_.tls_max));
+  if (!config_.ssl_cipher_list.empty())
+    set(CURLOPT_SSL_CIPHER_LIST, config_.ssl_cipher_list.c_str());
+  if (!config_.tls13_ciphers.empty())
+    set(CURLOPT_TLS13_CIPHERS, config_.tls13_ciphers.c_str());
   set(CURLOPT_SSL_VERIFYPEER, config_.sslverify ? 1L : 0L);
   set(CURLOPT_SSL_VERIFYHOST, config_.sslverify ? 2L : 0L);
   if (config_.cainfo)
@@ -161,27 +196,15 @@ Result<void> HttpOptions::set_up(void *easy) const {
     set(CURLOPT_CAPATH, static_cast<const char *>(nullptr));
 
   if (first_failure != CURLE_OK)
-    return Error{
-        ErrorKind::LocalIo, first_failure == CURLE_OUT_OF_MEMORY ? ENOMEM : EINVAL, 0,
-        fmt::format("this libcurl refuses an option: {}", curl_easy_strerror(first_failure)), {}};
+    return option_refused(first_failure);
   return {};
 }
 
 Result<void> HttpOptions::ask(void *easy, const std::string &url, ByteSpan range) const {
-  CURL *c = static_cast<CURL *>(easy);
   std::string asked = fmt::format("{}-{}", range.first, range.last);
-  bool trusted = same_origin(url, config_.url);
-  auto secret = [&](const std::string &text) {
-    return trusted && !text.empty() ? text.c_str() : nullptr;
-  };
-  if (curl_easy_setopt(c, CURLOPT_URL, url.c_str()) != CURLE_OK ||
-      curl_easy_setopt(c, CURLOPT_RANGE, asked.c_str()) != CURLE_OK ||
-      curl_easy_setopt(c, CURLOPT_USERNAME, secret(config_.user)) != CURLE_OK ||
-      curl_easy_setopt(c, CURLOPT_PASSWORD, secret(config_.password)) != CURLE_OK ||
-      curl_easy_setopt(c, CURLOPT_HTTPHEADER,
-                       as_list(trusted ? header_list_ : bare_header_list_)) != CURLE_OK)
+  if (curl_easy_setopt(static_cast<CURL *>(easy), CURLOPT_RANGE, asked.c_str()) != CURLE_OK)
     return no_memory("curl_easy_setopt");
-  return {};
+  return credentials_->give(easy, url);
 }
 
 } // namespace httpcache

@@ -3,13 +3,13 @@
 //
 // http_options.h - how libcurl is told to ask: what each request has in common.
 //
-// Certificates, time limits, headers, the TLS sessions that all handles share;
-// and who gets credentials: user, password and all headers that the user gave
-// are sent to the origin (scheme, host, port) of the configured URL only.
+// Certificates to trust, time limits, the TLS sessions that all
+// handles share.  Who gets credentials is in http_credentials.h.
 //
 // Threads: one at a time.  Must outlive the handles that were set up with it.
 // Errors: LocalIo, for libcurl refuses none of this but for want of memory or
-// because it was built without.
+// because it was built without; create() also has Permanent ones, of what this
+// libcurl cannot do.
 #ifndef HTTPCACHE_HTTP_OPTIONS_H
 #define HTTPCACHE_HTTP_OPTIONS_H
 
@@ -18,6 +18,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "http_credentials.h"
 #include "http_errors.h"
 #include "object.h"
 
@@ -30,9 +31,8 @@ public:
   HttpOptions(const HttpOptions &) = delete;
 
   const Config &config() const { return config_; }
-  AskedHow asked_how() const {
-    return {config_.unix_socket_path, config_.http_version == HttpVersion::V2PriorKnowledge};
-  }
+  // How URL was asked, for messages.
+  AskedHow asked_how(const std::string &url) const;
 
   // To EASY, a CURL*: all that stays the same from one request to the next.
   Result<void> set_up(void *easy) const;
@@ -43,12 +43,11 @@ public:
 private:
   explicit HttpOptions(const Config &config) : config_(config) {}
   Result<void> allocate();
-  static bool append(void *&list, const std::string &line);
 
   const Config config_;
-  void *share_ = nullptr; // CURLSH
-  // curl_slists: for the origin of the configured URL, and for others.
-  void *header_list_ = nullptr, *bare_header_list_ = nullptr;
+  void *share_ = nullptr;        // CURLSH
+  void *resolve_list_ = nullptr; // curl_slist
+  std::unique_ptr<HttpCredentials> credentials_;
 };
 
 } // namespace httpcache

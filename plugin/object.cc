@@ -65,7 +65,9 @@ bool is_folder(const Case &c) { return c.redacted_url.ends_with('/'); }
 std::string_view hint(const Case &c) {
   switch (c.head.status) {
   case 400:
-    return c.redacted_url.starts_with("http://") ? " (does that port want https://?)" : "";
+    return c.redacted_url.starts_with("http://")
+               ? " (does that port want https://?)"
+               : " (does it want a certificate of the client, sslcert=?)";
   case 401:
     return " (are user= and password=, or header=, right?)";
   case 403:

@@ -3,27 +3,18 @@
 //
 // parameters.cc - the table of config.h: what each key takes and what it sets.
 
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cerrno>
-#include <cstdlib>
-#include <cstring>
 #include <limits>
 #include <utility>
 
 #include <fmt/format.h>
 
-#define NBDKIT_API_VERSION 2
-#include <nbdkit-plugin.h>
-
 #include "ascii.h"
 #include "config.h"
 #include "config_values.h"
+#include "parameters.h"
 #include "redact.h"
 #include "url.h"
 
@@ -31,7 +22,7 @@ namespace httpcache {
 
 namespace {
 
-// --- Setters, one for each key ----------------------------------------------
+// --- Setters, one for each key; others are in parameters_*.cc ---------------
 
 Result<void> set_url(ConfigDraft &draft, const char *value) {
   Result<Url> url = parse_url(value);
@@ -213,137 +204,11 @@ Result<void> set_insecure_redirects(ConfigDraft &draft, const char *value) {
   return {};
 }
 
-Result<void> set_sslverify(ConfigDraft &draft, const char *value) {
-  Result<bool> boolean = parse_bool("sslverify", value);
-  if (!boolean)
-    return std::move(boolean).error();
-  draft.config.sslverify = boolean.value();
-  return {};
-}
-
-Result<void> set_cainfo(ConfigDraft &draft, const char *value) {
-  if (*value == '\0') {
-    draft.config.cainfo = "";
-    return {};
-  }
-  Result<std::string> path = absolute_path("cainfo", value);
-  if (!path)
-    return std::move(path).error();
-  // Opened, not only looked for: libcurl would tell of it much later, and as
-  // "error setting certificate verify locations".
-  struct stat st = {};
-  if (::access(path.value().c_str(), R_OK) != 0 ||
-      ::stat(path.value().c_str(), &st) != 0)
-    return bad_value("cainfo", value, strerror(errno));
-  if (S_ISDIR(st.st_mode))
-    return bad_value("cainfo", value,
-                     "is a folder; a folder of certificates is given as "
-                     "capath=");
-  draft.config.cainfo = std::move(path).value();
-  return {};
-}
-
-Result<void> set_capath(ConfigDraft &draft, const char *value) {
-  if (*value == '\0') {
-    draft.config.capath = "";
-    return {};
-  }
-  Result<std::string> path = absolute_path("capath", value);
-  if (!path)
-    return std::move(path).error();
-  struct stat st = {};
-  if (::stat(path.value().c_str(), &st) != 0)
-    return bad_value("capath", value, strerror(errno));
-  if (!S_ISDIR(st.st_mode))
-    return bad_value("capath", value,
-                     "is no folder; a file of certificates is given as "
-                     "cainfo=");
-  draft.config.capath = std::move(path).value();
-  return {};
-}
-
-Result<void> set_user(ConfigDraft &draft, const char *value) {
-  // `user=me:secret` is what curl -u takes.
-  if (strchr(value, ':') != nullptr)
-    return config_error("user=***: a user name cannot hold ':'; the password is "
-                        "given as password=");
-  draft.config.user = value;
-  return {};
-}
-
-Result<void> set_password(ConfigDraft &draft, const char *value) {
-  char *text = nullptr;
-  if (nbdkit_read_password(value, &text) != 0)
-    return config_error(
-        fmt::format("password={}: could not be read; give +FILE, -FD, - to be "
-                    "asked, or the password itself",
-                    *value == '+' || *value == '-' ? value : "***"));
-  CText owner(text, &free);
-  draft.config.password = text;
-  // At once: the next parameter's error could be about it.
-  register_secret(draft.config.password);
-  return {};
-}
-
-Result<void> set_header(ConfigDraft &draft, const char *value) {
-  std::string_view text(value);
-  size_t end = text.find_first_of(":;");
-  std::string_view name = text.substr(0, end);
-  // The value stays out of every message.
-  auto bad = [&](std::string_view why) {
-    return config_error(fmt::format(
-        "header={}: {}, for example header='Accept-Language: en'",
-        end == text.npos ? "***" : escape_controls(name) + ":***", why));
-  };
-  if (end == text.npos)
-    return bad("must be a name, a colon and a value");
-  if (text[end] == ';' && !trim(text.substr(end + 1)).empty())
-    return bad("must be a name, a colon and a value (or a name and ';' to send "
-               "it empty)");
-  if (has_control(text))
-    return bad("may not hold line ends or other control characters");
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~"; // RFC 9110 5.6.2
-  bool is_token =
-      !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
-        return is_alnum(c) || kMarks.find(c) != kMarks.npos;
-      });
-  if (!is_token)
-    return bad("the name before the colon must be letters, digits and '-'");
-  // The range is each request's own, and conditions change what an answer means.
-  for (std::string_view own : {"Range", "If-Range", "If-Match"})
-    if (equal_nocase(name, own))
-      return bad("answers to requests with it could not be checked");
-
-  register_header(name, text.substr(end + 1));
-  draft.config.headers.emplace_back(value);
-  return {};
-}
-
 Result<void> set_user_agent(ConfigDraft &draft, const char *value) {
   if (has_control(value))
     return bad_value("user-agent", value,
                      "may not hold line ends or other control characters");
   draft.config.user_agent = value;
-  return {};
-}
-
-Result<void> set_unix_socket_path(ConfigDraft &draft, const char *value) {
-  if (*value == '\0')
-    return bad_value("unix-socket-path", value, "a path is missing");
-  Result<std::string> path = absolute_path("unix-socket-path", value);
-  if (!path)
-    return std::move(path).error();
-  constexpr size_t kMost = sizeof(sockaddr_un::sun_path) - 1;
-  if (path.value().size() > kMost)
-    return bad_value(
-        "unix-socket-path", value,
-        fmt::format("the path {} has {} bytes, a Unix socket's at most {}",
-                    path.value(), path.value().size(), kMost));
-  // It need not be there yet, but must be nothing else.
-  struct stat st = {};
-  if (::stat(path.value().c_str(), &st) == 0 && !S_ISSOCK(st.st_mode))
-    return bad_value("unix-socket-path", value, "is no Unix socket");
-  draft.config.unix_socket_path = std::move(path).value();
   return {};
 }
 
@@ -378,6 +243,8 @@ constexpr std::array kParameters = {
     Parameter{"insecure-redirects", "BOOL", "false",
               "Whether those from https to http are, too.", false,
               set_insecure_redirects},
+    Parameter{"ipresolve", "any|v4|v6", "any",
+              "Which IP addresses to connect to.", false, set_ipresolve},
     Parameter{"offset", "SIZE", "0",
               "Byte of the file at which the disk image begins.", false,
               set_offset},
@@ -388,6 +255,8 @@ constexpr std::array kParameters = {
     Parameter{"readahead", "SIZE|auto|0", "auto",
               "Most bytes to fetch ahead of a sequential reader; 0 for none.",
               false, set_readahead},
+    Parameter{"resolve", "HOST:PORT:ADDRESS", nullptr,
+              "Connect to ADDRESS for this host and port.", true, set_resolve},
     Parameter{"retries", "N", "30",
               "Further attempts after a failure that may pass.", false, set_retries},
     Parameter{"retry-delay", "SECONDS", "0.25",
@@ -399,12 +268,28 @@ constexpr std::array kParameters = {
     Parameter{"size", "SIZE", nullptr,
               "Bytes of the disk image, if not all to the end of the file.",
               false, set_size},
+    Parameter{"ssl-cipher-list", "LIST", nullptr,
+              "Ciphers for TLS up to 1.2, with ':' between.", false, set_ssl_cipher_list},
+    Parameter{"ssl-version", "VERSION", "default",
+              "Least version of TLS (tlsv1.2), or most (max-tlsv1.2).", false, set_ssl_version},
+    Parameter{"sslcert", "FILE", nullptr,
+              "Certificate (PEM) to show to the server.", false, set_sslcert},
+    Parameter{"sslkey", "FILE", nullptr,
+              "Its private key, if that is in another file.", false, set_sslkey},
+    Parameter{"sslkey-password", "PASSWORD|+FILE|-|-FD", nullptr,
+              "Password of the private key.", false, set_sslkey_password},
     Parameter{"sslverify", "BOOL", "true",
               "Whether the server must prove who it is (HTTPS).", false,
               set_sslverify},
+    Parameter{"tcp-keepalive", "BOOL", "true",
+              "Whether idle connections are kept alive by probes.", false, set_tcp_keepalive},
+    Parameter{"tcp-nodelay", "BOOL", "true",
+              "Whether small packets are sent at once.", false, set_tcp_nodelay},
     Parameter{"timeout", "SECONDS", "60",
               "Longest time without a byte from the server; 0 for ever.", false,
               set_timeout},
+    Parameter{"tls13-ciphers", "LIST", nullptr,
+              "Ciphers for TLS 1.3.", false, set_tls13_ciphers},
     Parameter{"unix-socket-path", "SOCKET", nullptr,
               "Connect to this Unix socket instead of the URL's host.", false,
               set_unix_socket_path},

@@ -86,6 +86,17 @@ wrong 'password' "$good" user=me password=+"$tmp/nothing"
 wrong 'user' "$good" password=secret
 wrong 'header=' "$good" header=nonsense
 wrong 'header=' "$good" header="$(printf 'X: a\r\nY: b')"
+wrong 'sslcert=.*No such file' "$good" sslcert="$tmp/nothing"
+wrong 'sslkey=.*sslcert=' "$good" sslkey="$tls_key"
+wrong 'sslkey-password=.*sslcert=' "$good" sslkey-password=abc
+wrong 'ssl-version=.*tlsv1\.3' "$good" ssl-version=sslv3
+wrong 'ssl-cipher-list=' "$good" ssl-cipher-list='A B'
+wrong 'tls13-ciphers=' "$good" tls13-ciphers=
+wrong 'resolve=.*HOST:PORT:ADDRESS' "$good" resolve=disk.example:80
+wrong 'resolve=.*no IP address' "$good" resolve=disk.example:80:somewhere
+wrong 'ipresolve=.*any, v4 or v6' "$good" ipresolve=ipv4
+wrong 'tcp-keepalive=' "$good" tcp-keepalive=perhaps
+wrong 'tcp-nodelay=' "$good" tcp-nodelay=perhaps
 wrong 'unix-socket-path=' "$good" unix-socket-path=
 wrong 'unix-socket-path=.*(at most|long)' "$good" unix-socket-path="/$(printf '%0200d' 1)"
 
@@ -114,6 +125,8 @@ right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0
 right "$good" followlocation=false insecure-redirects=true protocols=http
+right "$good" ssl-version=default ipresolve=any tcp-keepalive=false tcp-nodelay=true
+right "$good" resolve=disk.example:80:127.0.0.1
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one
 right "$origin_url/pattern/1M?x-a=b&x-c=d"

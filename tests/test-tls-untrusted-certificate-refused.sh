@@ -26,3 +26,23 @@ run_nbdkit 'nbdinfo "$uri"' cainfo="$tls_ca" url="https://localhost:$port/file" 
 mkdir "$tmp/certs"
 cp "$tls_ca" "$tmp/certs/$(openssl x509 -hash -noout -in "$tls_ca").0"
 run_nbdkit 'nbdinfo "$uri"' cainfo= capath="$tmp/certs" url="$nginx_tls_url/file" >/dev/null
+
+# What is wrong with it is told: out of date, signed by itself, for another host.
+make_certificate old ca -1
+make_certificate self -
+make_certificate elsewhere ca 30 /CN=elsewhere.example subjectAltName=DNS:elsewhere.example
+while IFS='|' read -r name words advice; do
+    start_origin --tls "$tmp/tls/$name.pem" "$tmp/tls/$name-key.pem"
+    expect_failure run_nbdkit 'nbdinfo "$uri"' cainfo="$tls_ca" url="$origin_url/file"
+    expect_text "$name" "$nbdkit_err" "$words"
+    expect_text "advice for $name" "$nbdkit_err" "$advice"
+    expect_equal "requests to $name" "$(count_requests)" 0
+    expect_equal "connections to $name" "$(log_values open conn | wc -l)" 1    # it is not tried again
+done << 'END'
+old|certificate has expired|must be renewed.*clock.*sslverify=false
+self|self-signed certificate|signed by itself.*cainfo=FILE
+elsewhere|no alternative certificate subject name|for another host: use the name it is for in url=
+END
+start_origin --tls "$tmp/tls/self.pem" "$tmp/tls/self-key.pem"
+run_nbdkit 'nbdinfo "$uri"' cainfo="$tmp/tls/self.pem" url="$origin_url/file" > /dev/null
+run_nbdkit 'nbdinfo "$uri"' sslverify=false url="$origin_url/file" > /dev/null

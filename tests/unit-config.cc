@@ -107,6 +107,12 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK_FALSE(config.insecure_redirects);
   CHECK(config.protocols == "http,https");
   CHECK(config.unix_socket_path.empty());
+  CHECK(config.tls_min == TlsVersion::Any);
+  CHECK(config.tls_max == TlsVersion::Any);
+  CHECK(config.resolve.empty());
+  CHECK(config.ip_version == IpVersion::Any);
+  CHECK(config.tcp_keepalive);
+  CHECK(config.tcp_nodelay);
 }
 
 TEST_CASE("the defaults in the table are those in the code", "[config]") {
@@ -131,6 +137,11 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.follow_location == plain.follow_location);
     CHECK(given.insecure_redirects == plain.insecure_redirects);
     CHECK(given.protocols == plain.protocols);
+    CHECK(given.tls_min == plain.tls_min);
+    CHECK(given.tls_max == plain.tls_max);
+    CHECK(given.ip_version == plain.ip_version);
+    CHECK(given.tcp_keepalive == plain.tcp_keepalive);
+    CHECK(given.tcp_nodelay == plain.tcp_nodelay);
   }
 }
 
@@ -160,13 +171,17 @@ TEST_CASE("the dump has each default once", "[config]") {
                          "httpcache_default_followlocation=true\n"
                          "httpcache_default_http_version=1.1\n"
                          "httpcache_default_insecure_redirects=false\n"
+                         "httpcache_default_ipresolve=any\n"
                          "httpcache_default_offset=0\n"
                          "httpcache_default_protocols=http,https\n"
                          "httpcache_default_readahead=auto\n"
                          "httpcache_default_retries=30\n"
                          "httpcache_default_retry_delay=0.25\n"
                          "httpcache_default_retry_max_time=120\n"
+                         "httpcache_default_ssl_version=default\n"
                          "httpcache_default_sslverify=true\n"
+                         "httpcache_default_tcp_keepalive=true\n"
+                         "httpcache_default_tcp_nodelay=true\n"
                          "httpcache_default_timeout=60\n"
                          "httpcache_default_user_agent=nbdkit-httpcache\n");
 }
@@ -493,6 +508,53 @@ TEST_CASE("headers are checked, and never shown", "[config]") {
   CHECK(is_secret_header("X-Config-Test"));
   config_of({{"header", "Authorization: Bearer config-bearer"}});
   CHECK(redact_text("got config-bearer") == "got ***");
+}
+
+TEST_CASE("a client's certificate has a key", "[config]") {
+  TemporaryFolder folder;
+  folder.write("file", "x");
+  CHECK(has(error_of({{"sslkey", "file"}}), "sslkey= is given without sslcert="));
+  CHECK(has(error_of({{"sslkey-password", "config-pw-7"}}), "sslkey-password= is given without sslcert="));
+  Config config = config_of({{"sslcert", "file"}, {"sslkey", "file"}, {"sslkey-password", "config-pw-7"}});
+  CHECK(config.sslcert == folder.path("file"));
+  CHECK(config.sslkey == folder.path("file"));
+  CHECK(redact_text("config-pw-7") == "***");
+  for (const char *key : {"sslcert", "sslkey"}) {
+    CHECK(has(error_of({{key, "none"}}), "No such file"));
+    CHECK(has(error_of({{key, "."}}), "is a folder"));
+    CHECK(has(error_of({{key, ""}}), "is missing"));
+  }
+}
+
+TEST_CASE("the way to the server", "[config]") {
+  CHECK(config_of({{"resolve", "a:80:1.2.3.4"}, {"resolve", "*:443:::1"}}).resolve ==
+        std::vector<std::string>{"a:80:1.2.3.4", "*:443:::1"});
+  CHECK(config_of({{"resolve", "a:80:1.2.3.4,[::2],::3"}}).resolve.size() == 1);
+  for (const char *wrong : {"", "a", "a:80", ":80:1.2.3.4", "a:0:1.2.3.4", "a:65536:1.2.3.4", "a:x:1.2.3.4", "a:80:",
+                            "a:80:b", "a:80:1.2.3.4,", "-a:80", "a:80:1.2.3.4,x"}) {
+    INFO(wrong);
+    CHECK(has(error_of({{"resolve", wrong}}), "must be HOST:PORT:ADDRESS"));
+  }
+  CHECK(config_of({{"ipresolve", "v4"}}).ip_version == IpVersion::V4);
+  CHECK(config_of({{"ipresolve", "v6"}}).ip_version == IpVersion::V6);
+  CHECK(has(error_of({{"ipresolve", "4"}}), "must be any, v4 or v6"));
+  CHECK_FALSE(config_of({{"tcp-keepalive", "false"}}).tcp_keepalive);
+  CHECK_FALSE(config_of({{"tcp-nodelay", "off"}}).tcp_nodelay);
+}
+
+TEST_CASE("versions and ciphers of TLS", "[config]") {
+  CHECK(config_of({{"ssl-version", "tlsv1.2"}}).tls_min == TlsVersion::V1_2);
+  CHECK(config_of({{"ssl-version", "tlsv1"}}).tls_min == TlsVersion::V1_0);
+  CHECK(config_of({{"ssl-version", "tlsv1.2"}}).tls_max == TlsVersion::Any);
+  CHECK(config_of({{"ssl-version", "max-tlsv1.2"}}).tls_max == TlsVersion::V1_2);
+  CHECK(config_of({{"ssl-version", "max-tlsv1.2"}}).tls_min == TlsVersion::Any);
+  for (const char *wrong : {"", "sslv3", "1.2", "TLSv1.2", "tlsv1.4"})
+    CHECK(has(error_of({{"ssl-version", wrong}}), "must be default, or tlsv1.0 to tlsv1.3"));
+  CHECK(config_of({{"ssl-cipher-list", "HIGH:!aNULL"}}).ssl_cipher_list == "HIGH:!aNULL");
+  CHECK(config_of({{"tls13-ciphers", "TLS_AES_128_GCM_SHA256"}}).tls13_ciphers == "TLS_AES_128_GCM_SHA256");
+  for (const char *key : {"ssl-cipher-list", "tls13-ciphers"})
+    for (const char *wrong : {"", "A B", "A;B"})
+      CHECK(has(error_of({{key, wrong}}), "names of ciphers"));
 }
 
 TEST_CASE("user-agent is any one line", "[config]") {

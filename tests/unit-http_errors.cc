@@ -85,3 +85,52 @@ TEST_CASE("curl's detail is not told twice", "[http_errors]") {
   std::string words = curl_easy_strerror(CURLE_RECV_ERROR);
   CHECK(error_from_curl(CURLE_RECV_ERROR, words, "GET u").what == "GET u: " + words);
 }
+
+TEST_CASE("of a certificate it is told what is wrong, and what mends it", "[http_errors]") {
+  const struct {
+    const char *detail, *advice;
+  } cases[] = {
+      {"SSL certificate problem: certificate has expired", "must be renewed"},
+      {"SSL certificate problem: certificate is not yet valid", "clock"},
+      {"SSL certificate problem: self-signed certificate", "signed by itself"},
+      {"SSL certificate problem: self signed certificate in certificate chain", "private CA"},
+      {"SSL certificate problem: unable to get local issuer certificate", "private CA"},
+      {"server certificate verification failed. CAfile: none CRLfile: none", "private CA"},
+  };
+  for (const auto &c : cases) {
+    INFO(c.detail);
+    Error e = error_from_curl(CURLE_PEER_FAILED_VERIFICATION, c.detail, "GET u");
+    INFO(e.what);
+    CHECK(e.kind == ErrorKind::Permanent);
+    CHECK(has(e, c.advice));
+    CHECK(has(e, "sslverify=false"));
+  }
+}
+
+TEST_CASE("what the server says of the client's certificate", "[http_errors]") {
+  const struct {
+    CURLcode code;
+    const char *detail, *without, *with;
+  } cases[] = {
+      {CURLE_RECV_ERROR, "OpenSSL SSL_read: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0",
+       "give sslcert= and sslkey=", "does not accept the certificate of sslcert="},
+      {CURLE_RECV_ERROR, "OpenSSL SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca, errno 0",
+       "give sslcert=", "does not accept"},
+      {CURLE_SSL_CONNECT_ERROR, "error:0A000410:SSL routines::sslv3 alert handshake failure",
+       "it may want a certificate of the client (sslcert=", "it may not accept the certificate"},
+      {CURLE_SSL_CONNECT_ERROR, "error:0A00042E:SSL routines::tlsv1 alert protocol version", "ssl-version=",
+       "ssl-version="},
+      {CURLE_SSL_CERTPROBLEM, "unable to set private key file: 'k' type PEM", "sslkey-password=", "sslkey-password="},
+      {CURLE_SSL_CIPHER, "failed setting cipher list: x", "ssl-cipher-list=", "tls13-ciphers="},
+  };
+  for (const auto &c : cases) {
+    INFO(c.detail);
+    Error e = error_from_curl(c.code, c.detail, "GET u");
+    INFO(e.what);
+    CHECK(e.kind == ErrorKind::Permanent);
+    CHECK(has(e, c.without));
+    CHECK(has(error_from_curl(c.code, c.detail, "GET u", {.certificate = true}), c.with));
+  }
+  CHECK(error_from_curl(CURLE_RECV_ERROR, "Recv failure: Connection reset by peer", "GET u").kind ==
+        ErrorKind::Transient);
+}

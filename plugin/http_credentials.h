@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// http_credentials.h - who gets which credentials.
+//
+// For the scheme, host and port of the configured URL, and for nobody that it
+// redirects to, are: user and password, all headers that the user gave, and the
+// client's certificate.
+//
+// Threads: one at a time.  Must outlive the handles that it was given to.
+// Errors: LocalIo, for want of memory or of the feature in libcurl.
+#ifndef HTTPCACHE_HTTP_CREDENTIALS_H
+#define HTTPCACHE_HTTP_CREDENTIALS_H
+
+#include <memory>
+#include <string>
+
+#include "config.h"
+#include "error.h"
+
+namespace httpcache {
+
+class HttpCredentials {
+public:
+  static Result<std::unique_ptr<HttpCredentials>> create(const Config &config);
+  ~HttpCredentials();
+  HttpCredentials(const HttpCredentials &) = delete;
+
+  // Is URL of the configured origin?
+  bool trusted(const std::string &url) const;
+
+  // Tells EASY, a CURL*, the credentials for URL and no others.
+  Result<void> give(void *easy, const std::string &url) const;
+
+private:
+  explicit HttpCredentials(const Config &config) : config_(config) {}
+  Result<void> allocate();
+
+  const Config &config_;
+  void *header_list_ = nullptr; // curl_slist
+};
+
+} // namespace httpcache
+
+#endif
