@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <limits>
 #include <utility>
 
@@ -14,6 +15,7 @@
 #include "ascii.h"
 #include "config_values.h"
 #include "redact.h"
+#include "url.h"
 
 namespace httpcache {
 
@@ -76,7 +78,47 @@ Result<void> finish_login(ConfigDraft &draft) {
   return {};
 }
 
+// Variables that name a proxy for SCHEME, in the order in which libcurl asks
+// them.  HTTP_PROXY is not among them: it is a header in CGI scripts.
+std::vector<const char *> proxy_variables(std::string_view scheme) {
+  if (scheme == "https")
+    return {"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"};
+  return {"http_proxy", "all_proxy", "ALL_PROXY"};
+}
+
+Result<void> finish_proxy(ConfigDraft &draft) {
+  Config &config = draft.config;
+  auto given = [&](std::string_view key) { return draft.seen.contains(key); };
+  if (!given("proxy-user"))
+    config.proxy_user = std::move(draft.proxy_url_user);
+  if (!given("proxy-password"))
+    config.proxy_password = std::move(draft.proxy_url_password);
+  bool any = config.proxy && !config.proxy->empty();
+  for (std::string_view scheme : {"http", "https"}) {
+    // They may have a password, which libcurl's words could tell.
+    Result<ProxyUrl> proxy = parse_proxy(environment_proxy(scheme));
+    if (proxy)
+      register_login(proxy.value().user, proxy.value().password);
+    any = any || (!config.proxy && !environment_proxy(scheme).empty());
+  }
+  if (!any && !config.proxy_user.empty())
+    return config_error("proxy-user= is given without proxy=");
+  if (config.proxy_user.empty() && !config.proxy_password.empty())
+    return config_error("proxy-password= is given without proxy-user=");
+  register_login(config.proxy_user, config.proxy_password);
+  if (config.proxy && !config.proxy->empty() && !config.unix_socket_path.empty())
+    return config_error("proxy= and unix-socket-path= are two ways to the server: give one");
+  return {};
+}
+
 } // namespace
+
+std::string environment_proxy(std::string_view scheme) {
+  for (const char *variable : proxy_variables(scheme))
+    if (const char *value = getenv(variable); value != nullptr && *value != '\0')
+      return value;
+  return "";
+}
 
 bool protocol_allowed(std::string_view protocols, std::string_view scheme) {
   return fmt::format(",{},", protocols).find(fmt::format(",{},", scheme)) != std::string::npos;
@@ -156,6 +198,8 @@ Result<Config> config_finish(ConfigDraft &&draft, uint64_t memory_bytes) {
         config.offset, *config.size));
 
   if (Result<void> ok = finish_login(draft); !ok)
+    return std::move(ok).error();
+  if (Result<void> ok = finish_proxy(draft); !ok)
     return std::move(ok).error();
   return std::move(config);
 }

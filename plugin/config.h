@@ -79,6 +79,10 @@ enum class HttpVersion {
 // Is SCHEME (in lower case) one of PROTOCOLS?
 bool protocol_allowed(std::string_view protocols, std::string_view scheme);
 
+// What the environment says is the proxy for SCHEME, as http_proxy and its kin are
+// read by libcurl; empty: none.  A secret: it may have a password.
+std::string environment_proxy(std::string_view scheme);
+
 // As http-version= takes it.
 const char *http_version_name(HttpVersion version);
 
@@ -106,6 +110,14 @@ struct Config {
   std::string sslcert;              // of the client
   std::string sslkey;               // empty: in sslcert
   std::string sslkey_password;
+  // For the proxy.
+  std::optional<std::string> proxy; // without user info; none: the environment's;
+                                    // empty: no proxy
+  std::string proxy_user;
+  std::string proxy_password;
+  std::optional<std::string> proxy_cainfo; // as cainfo
+  std::optional<std::string> proxy_capath;
+
   TlsVersion tls_min = TlsVersion::Any;
   TlsVersion tls_max = TlsVersion::Any;
   std::string ssl_cipher_list; // up to TLS 1.2; empty: libcurl's
@@ -132,6 +144,8 @@ struct ConfigDraft {
   std::set<std::string, std::less<>> seen; // the keys given
   std::string url_user; // from the URL; user= and password= go before
   std::string url_password;
+  std::string proxy_url_user; // the same of proxy=
+  std::string proxy_url_password;
 };
 
 struct Parameter {

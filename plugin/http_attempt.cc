@@ -192,6 +192,9 @@ bool HttpAttempt::head_is_final() const {
 // False: end the transfer.
 bool HttpAttempt::judge() {
   judged_ = true;
+  // In clear the proxy reads and answers requests itself.
+  if (head_.status >= 400 && url_.starts_with("http:"))
+    head_.via = options_.asked_how(url_).via.proxy;
   stopped_ = !receiver_->on_head(head_, url_);
   discarding_ = stopped_ && head_.content_length.value_or(UINT64_MAX) <= kSmallBody;
   return !stopped_ || discarding_;
@@ -269,9 +272,11 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
   outcome.body_bytes = body_bytes_;
   if (own_error_)
     outcome.error = std::move(own_error_);
-  else if (curl_code != CURLE_OK && !stopped_)
-    outcome.error = error_from_curl(curl_code, error_text_.get(), request(),
-                                    options_.asked_how(url_));
+  else if (curl_code != CURLE_OK && !stopped_) {
+    AskedHow how = options_.asked_how(url_);
+    curl_easy_getinfo(as_easy(easy_), CURLINFO_HTTP_CONNECTCODE, &how.connect_status);
+    outcome.error = error_from_curl(curl_code, error_text_.get(), request(), how);
+  }
 
   auto time_of = [&](CURLINFO info) {
     curl_off_t us = 0;

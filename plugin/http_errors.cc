@@ -45,7 +45,49 @@ Alert alert_of(std::string_view detail) {
   return Alert::None;
 }
 
-ErrorKind kind_of(CURLcode code, std::string_view detail) {
+// Did the proxy answer CONNECT, and not with a tunnel?
+bool connect_refused(CURLcode code, const AskedHow &how) {
+  return !how.via.proxy.empty() && how.connect_status >= 300 &&
+         (code == CURLE_RECV_ERROR || code == CURLE_COULDNT_CONNECT || code == CURLE_PROXY);
+}
+
+bool is_of_tls(CURLcode code) {
+  return code == CURLE_PEER_FAILED_VERIFICATION || code == CURLE_SSL_CONNECT_ERROR ||
+         code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CACERT_BADFILE ||
+         code == CURLE_SSL_ISSUER_ERROR || code == CURLE_SSL_PINNEDPUBKEYNOTMATCH;
+}
+
+// Is it the proxy that failed, and not the server behind it?
+bool is_of_proxy(CURLcode code, std::string_view detail, const AskedHow &how) {
+  const Via &via = how.via;
+  if (via.proxy.empty())
+    return false;
+  if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY || connect_refused(code, how))
+    return true;
+  // TLS with the server comes when there is a tunnel, with the proxy before.
+  if (is_of_tls(code))
+    return via.is_https && how.connect_status == 0;
+  if (code == CURLE_COULDNT_CONNECT || code == CURLE_OPERATION_TIMEDOUT) {
+    // "Failed to connect to HOST port PORT": of the host that was asked.
+    size_t host = via.proxy.find("://");
+    std::string_view place = via.proxy;
+    place.remove_prefix(host == place.npos ? 0 : host + 3);
+    size_t colon = place.rfind(':');
+    if (colon == place.npos || place.ends_with(']'))
+      return has(detail, fmt::format(" {} port ", place));
+    std::string_view name = place.substr(0, colon);
+    if (name.starts_with('[') && name.ends_with(']'))
+      name = name.substr(1, name.size() - 2);
+    return has(detail, fmt::format(" {} port {}", name, place.substr(colon + 1)));
+  }
+  return false;
+}
+
+ErrorKind kind_of(CURLcode code, std::string_view detail, const AskedHow &how) {
+  if (connect_refused(code, how))
+    return how.connect_status >= 500 || how.connect_status == 408 || how.connect_status == 429
+               ? ErrorKind::Transient
+               : ErrorKind::Permanent;
   if (is_no_tls(code, detail) || alert_of(detail) != Alert::None)
     return ErrorKind::Permanent;
   switch (code) {
@@ -76,28 +118,72 @@ ErrorKind kind_of(CURLcode code, std::string_view detail) {
   }
 }
 
-// What is wrong with the server's certificate.
-std::string certificate_advice(std::string_view detail) {
-  constexpr std::string_view kAnyhow =
-      " (sslverify=false would accept it, giving up all protection)";
+// Then it was not the proxy that was asked: no_proxy named the host, or libcurl
+// did not get so far.
+bool is_direct(CURLcode code) {
+  return code == CURLE_COULDNT_CONNECT || code == CURLE_COULDNT_RESOLVE_HOST ||
+         code == CURLE_SSL_CERTPROBLEM || code == CURLE_SSL_CIPHER ||
+         code == CURLE_OUT_OF_MEMORY;
+}
+
+// What is wrong with the certificate of the server, or of the proxy.
+std::string certificate_advice(std::string_view detail, bool of_proxy) {
+  std::string_view whose = of_proxy ? "the proxy's certificate" : "the server's certificate";
+  std::string_view place = of_proxy ? "proxy=" : "url=";
+  std::string_view ca = of_proxy ? "proxy-cainfo=FILE" : "cainfo=FILE";
+  std::string_view anyhow =
+      of_proxy ? "" : " (sslverify=false would accept it, giving up all protection)";
   if (has(detail, "does not match") || has(detail, "no alternative certificate subject name") ||
       has(detail, "not match the server"))
-    return "; the certificate is for another host: use the name it is for in url=";
+    return fmt::format("; {} is for another host: use the name it is for in {}",
+                       of_proxy ? whose : "the certificate", place);
   if (has(detail, "expired"))
-    return fmt::format("; the server's certificate must be renewed by whoever runs it, or the "
-                       "clock of this machine is wrong{}",
-                       kAnyhow);
+    return fmt::format("; {} must be renewed by whoever runs it, or the clock of this machine is "
+                       "wrong{}",
+                       whose, anyhow);
   if (has(detail, "not yet valid"))
-    return fmt::format("; the server's certificate is of the future, or the clock of this machine "
-                       "is wrong{}",
-                       kAnyhow);
+    return fmt::format("; {} is of the future, or the clock of this machine is wrong{}", whose,
+                       anyhow);
   if (has(detail, "self-signed certificate") || has(detail, "self signed certificate"))
     if (!has(detail, "in certificate chain"))
-      return fmt::format("; the server's certificate is signed by itself: if you know it is the "
-                         "right one name it with cainfo=FILE{}",
-                         kAnyhow);
-  return "; if the server's certificate is of a private CA name that with cainfo=FILE, or, giving "
-         "up all protection, use sslverify=false";
+      return fmt::format("; {} is signed by itself: if you know it is the right one name it with "
+                         "{}{}",
+                         whose, ca, anyhow);
+  return fmt::format("; if {} is of a private CA name that with {}{}", whose, ca,
+                     of_proxy ? "" : ", or, giving up all protection, use sslverify=false");
+}
+
+std::string proxy_advice(CURLcode code, std::string_view detail, const AskedHow &how) {
+  std::string_view key = how.via.from_environment
+                             ? "http_proxy or https_proxy in the environment"
+                             : "proxy=";
+  if (connect_refused(code, how))
+    return how.connect_status == 407 || how.connect_status == 401
+               ? "; give a user name and a password that it accepts as proxy-user= and "
+                 "proxy-password="
+               : "; it does not want to connect to that host and port, or cannot";
+  switch (code) {
+  case CURLE_PEER_FAILED_VERIFICATION:
+    return certificate_advice(detail, true);
+  case CURLE_SSL_CACERT_BADFILE:
+    return "; check proxy-cainfo= and proxy-capath=";
+  case CURLE_SSL_CONNECT_ERROR:
+    return is_no_tls(code, detail)
+               ? fmt::format("; the proxy does not speak TLS at that port: should {} begin with "
+                             "http://?",
+                             key)
+               : "";
+  case CURLE_COULDNT_RESOLVE_PROXY:
+    return fmt::format("; check the host name in {}", key);
+  case CURLE_COULDNT_CONNECT:
+    return fmt::format("; check that the proxy runs, and the port in {}", key);
+  case CURLE_PROXY:
+    return how.via.is_socks ? "; does it want a login (proxy-user=, proxy-password=), or not let "
+                              "you to that host?"
+                            : "";
+  default:
+    return "";
+  }
 }
 
 std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) {
@@ -120,9 +206,13 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
   case Alert::None:
     break;
   }
+  // libcurl 7.88 loses OpenSSL's words of TLS within TLS.
+  if (code == CURLE_SSL_CONNECT_ERROR && how.via.is_https && how.connect_status == 200)
+    return "; through an https proxy it is not told why: it may be that the server's certificate "
+           "is of a private CA, to be named with cainfo=FILE";
   switch (code) {
   case CURLE_PEER_FAILED_VERIFICATION:
-    return certificate_advice(detail);
+    return certificate_advice(detail, false);
   case CURLE_SSL_CERTPROBLEM:
     return "; check that sslcert= and sslkey= are PEM files, the key is that of the certificate, "
            "and sslkey-password= is its password";
@@ -168,10 +258,22 @@ Error error_from_curl(int code_number, std::string_view detail, std::string_view
   std::string what = curl_easy_strerror(code);
   // Of a Unix socket it names the URL's host and port, which it did not try.
   bool misleading = code == CURLE_COULDNT_CONNECT && !how.unix_socket.empty();
-  if (!detail.empty() && detail != what && !misleading)
+  if (connect_refused(code, how))
+    what = fmt::format("answered {} to CONNECT", how.connect_status);
+  else if (!detail.empty() && detail != what && !misleading)
     what += fmt::format(": {}", escape_controls(redact_text(detail)));
-  return {kind_of(code, detail), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
-          fmt::format("{}: {}{}", request, what, advice(code, detail, how)), {}};
+  std::string place(request);
+  bool of_proxy = is_of_proxy(code, detail, how);
+  if (of_proxy)
+    place += fmt::format(": the proxy {}{} ", how.via.proxy,
+                         connect_refused(code, how) ? "" : ":");
+  else if (!how.via.proxy.empty() && !is_direct(code))
+    place += fmt::format(" through the proxy {}: ", how.via.proxy);
+  else
+    place += ": ";
+  return {kind_of(code, detail, how), code == CURLE_OUT_OF_MEMORY ? ENOMEM : EIO, 0,
+          place + what + (of_proxy ? proxy_advice(code, detail, how) : advice(code, detail, how)),
+          {}};
 }
 
 Error option_refused(int code) {

@@ -15,11 +15,21 @@
 
 namespace httpcache {
 
+// The proxy in the way.
+struct Via {
+  std::string proxy;             // fit to be shown; empty: none
+  bool is_https = false;         // TLS is spoken with it, too
+  bool is_socks = false;
+  bool from_environment = false; // and not proxy=
+};
+
 // What was set that may be the reason.
 struct AskedHow {
   std::string_view unix_socket = {}; // where connections went instead of the
                                      // URL's host, or empty
   bool only_http2 = false;      // the server was not asked whether it speaks it
+  Via via = {};
+  long connect_status = 0;  // what the proxy answered to CONNECT; 0: nothing
   bool certificate = false; // a client certificate was at hand
 };
 

@@ -59,6 +59,8 @@ struct ResponseHead {
   std::optional<uint32_t> retry_after_s; // uncapped; 0 for a date gone by
   std::string location;                  // may hold secrets: redact_url()
 
+  std::string via;              // the proxy it may be of, fit to be shown; set by
+                                // whoever knows it; empty: none
   std::string malformed; // what was wrong, escaped and short; empty: nothing
   bool complete = false; // the empty line has been seen
   size_t head_bytes = 0; // of all heads of this transfer, ignored lines too

@@ -10,6 +10,7 @@
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "http_proxy.h"
 
 namespace httpcache {
 
@@ -99,6 +100,8 @@ bool has_default_ca_file() {
 Result<std::unique_ptr<HttpOptions>> HttpOptions::create(const Config &config) {
   if (Result<void> ok = check_http_version(config); !ok)
     return std::move(ok).error();
+  if (Result<void> ok = check_proxy(config); !ok)
+    return std::move(ok).error();
   std::unique_ptr<HttpOptions> options(new HttpOptions(config));
   if (Result<void> ok = options->allocate(); !ok)
     return std::move(ok).error();
@@ -136,6 +139,7 @@ AskedHow HttpOptions::asked_how(const std::string &url) const {
   AskedHow how;
   how.unix_socket = config_.unix_socket_path;
   how.only_http2 = config_.http_version == HttpVersion::V2PriorKnowledge;
+  how.via = proxy_for(config_, url);
   how.certificate = !config_.sslcert.empty() && credentials_->trusted(url);
   return how;
 }
@@ -197,7 +201,7 @@ Result<void> HttpOptions::set_up(void *easy) const {
 
   if (first_failure != CURLE_OK)
     return option_refused(first_failure);
-  return {};
+  return set_up_proxy(easy, config_);
 }
 
 Result<void> HttpOptions::ask(void *easy, const std::string &url, ByteSpan range) const {

@@ -3,7 +3,7 @@
 //
 // http_options.h - how libcurl is told to ask: what each request has in common.
 //
-// Certificates to trust, time limits, the TLS sessions that all
+// Certificates to trust, time limits, the proxy, the TLS sessions that all
 // handles share.  Who gets credentials is in http_credentials.h.
 //
 // Threads: one at a time.  Must outlive the handles that were set up with it.
@@ -31,7 +31,7 @@ public:
   HttpOptions(const HttpOptions &) = delete;
 
   const Config &config() const { return config_; }
-  // How URL was asked, for messages.
+  // How URL was asked, for messages; connect_status is the asker's to fill in.
   AskedHow asked_how(const std::string &url) const;
 
   // To EASY, a CURL*: all that stays the same from one request to the next.

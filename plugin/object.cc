@@ -69,6 +69,9 @@ std::string_view hint(const Case &c) {
                ? " (does that port want https://?)"
                : " (does it want a certificate of the client, sslcert=?)";
   case 401:
+    if (!c.head.via.empty())
+      return " (are user= and password=, or header=, or for the "
+             "proxy proxy-user= and proxy-password=, right?)";
     return " (are user= and password=, or header=, right?)";
   case 403:
     return is_folder(c) ? " (a URL that ends in '/' is a folder's: name the file in it)"
@@ -78,7 +81,8 @@ std::string_view hint(const Case &c) {
   case 410:
     return " (is the URL right?)";
   case 407:
-    return " (the proxy wants a login)";
+    return " (give a user name and a password that the proxy accepts as proxy-user= and "
+           "proxy-password=)";
   default:
     return c.head.status >= 300 && c.head.status <= 399
                ? " (a redirect, which followlocation=false forbids to follow)"
@@ -90,9 +94,12 @@ std::string_view hint(const Case &c) {
 Error status_error(const Case &c) {
   if (c.head.status == 0)
     return c.transient("the server sent no HTTP answer");
+  std::string who = "server";
+  if (!c.head.via.empty())
+    who = c.head.status == 407 ? fmt::format("the proxy {}", c.head.via)
+                               : fmt::format("server, or the proxy {},", c.head.via);
   return c.error(kind_of_status(c.head.status),
-                 fmt::format("server answered {}{}", status_text(c.head.status),
-                             hint(c)));
+                 fmt::format("{} answered {}{}", who, status_text(c.head.status), hint(c)));
 }
 
 // Of a 206: is it one to be understood at all?

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <utility>
 
 #include <fmt/format.h>
@@ -19,6 +20,7 @@
 #include "ascii.h"
 #include "config_values.h"
 #include "redact.h"
+#include "url.h"
 
 namespace httpcache {
 
@@ -111,6 +113,14 @@ Result<void> set_capath(ConfigDraft &draft, const char *value) {
   return set_ca_folder(draft.config.capath, "capath", "cainfo", value);
 }
 
+Result<void> set_proxy_cainfo(ConfigDraft &draft, const char *value) {
+  return set_ca_file(draft.config.proxy_cainfo, "proxy-cainfo", "proxy-capath", value);
+}
+
+Result<void> set_proxy_capath(ConfigDraft &draft, const char *value) {
+  return set_ca_folder(draft.config.proxy_capath, "proxy-capath", "proxy-cainfo", value);
+}
+
 // The names are nbdkit-curl-plugin's.  SSL 2 and 3, which it names too, libcurl
 // refuses.
 Result<void> set_ssl_version(ConfigDraft &draft, const char *value) {
@@ -143,6 +153,39 @@ Result<void> set_ssl_cipher_list(ConfigDraft &draft, const char *value) {
 
 Result<void> set_tls13_ciphers(ConfigDraft &draft, const char *value) {
   return set_ciphers(draft.config.tls13_ciphers, "tls13-ciphers", value);
+}
+
+Result<void> set_proxy(ConfigDraft &draft, const char *value) {
+  draft.proxy_url_user.clear();
+  draft.proxy_url_password.clear();
+  if (*value == '\0') {
+    draft.config.proxy = "";
+    return {};
+  }
+  Result<ProxyUrl> proxy = parse_proxy(value);
+  if (!proxy)
+    return std::move(proxy).error();
+  register_login(proxy.value().user, proxy.value().password);
+  draft.config.proxy = std::move(proxy.value().request);
+  draft.proxy_url_user = std::move(proxy.value().user);
+  draft.proxy_url_password = std::move(proxy.value().password);
+  return {};
+}
+
+Result<void> set_proxy_user(ConfigDraft &draft, const char *value) {
+  if (strchr(value, ':') != nullptr)
+    return config_error("proxy-user=***: a user name cannot hold ':'; the password is given as "
+                        "proxy-password=");
+  draft.config.proxy_user = value;
+  return {};
+}
+
+Result<void> set_proxy_password(ConfigDraft &draft, const char *value) {
+  Result<std::string> secret = read_secret("proxy-password", value);
+  if (!secret)
+    return std::move(secret).error();
+  draft.config.proxy_password = std::move(secret).value();
+  return {};
 }
 
 // libcurl takes no notice of what it does not understand.

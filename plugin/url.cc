@@ -59,12 +59,14 @@ Error bad_url(std::string_view text, std::string_view why) {
 
 // A '/' in a password ends the host early, a second '@' begins it late: errors
 // that nobody could understand without being told.
-std::string_view password_hint(std::string_view rest) {
+// KEYS is what the keys user= and password= begin with.
+std::string password_hint(std::string_view rest, std::string_view keys) {
   size_t at = rest.find('@');
   bool likely = at != rest.npos && (rest.find_first_of("/?#") < at ||
                                     rest.find('@', at + 1) != rest.npos);
-  return likely ? " (in a password, write '@' as %40, '/' as %2F, '?' as %3F, "
-                  "'#' as %23, or use user= and password=)"
+  return likely ? fmt::format(" (in a password, write '@' as %40, '/' as %2F, '?' as %3F, "
+                              "'#' as %23, or use {0}user= and {0}password=)",
+                              keys)
                 : "";
 }
 
@@ -135,7 +137,7 @@ Result<Url> parse_url(std::string_view text) {
   next(CURLUPART_URL, 0, url.request);
   if (code != CURLUE_OK)
     return bad_url(text, fmt::format("malformed: {}{}", curl_url_strerror(code),
-                                     password_hint(rest)));
+                                     password_hint(rest, "")));
   if (!port.empty() &&
       std::all_of(port.begin(), port.end(), [](char c) { return c == '0'; }))
     return bad_url(text, "malformed: port 0 cannot be connected to");
@@ -160,6 +162,48 @@ bool same_origin(std::string_view a, std::string_view b) {
   };
   std::string origin_a, origin_b;
   return origin(a, origin_a) && origin(b, origin_b) && origin_a == origin_b;
+}
+
+Result<ProxyUrl> parse_proxy(std::string_view text) {
+  auto bad = [&](std::string_view why) {
+    return Error{ErrorKind::Permanent, EINVAL, 0,
+                 fmt::format("proxy={}: {}, for example proxy=http://proxy.example.com:3128",
+                             redact_url(text), why),
+                 {}};
+  };
+  if (std::any_of(text.begin(), text.end(), [](char c) { return is_control(c) || c == ' '; }))
+    return bad("may hold neither blanks nor control characters");
+  constexpr std::array kSchemes = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+  size_t colon = text.find("://");
+  std::string scheme = colon == text.npos ? "http" : to_lower(text.substr(0, colon));
+  if (std::find(kSchemes.begin(), kSchemes.end(), scheme) == kSchemes.end())
+    return bad("begins with none of http://, https://, socks4://, socks4a://, socks5:// and "
+               "socks5h://");
+  std::string_view rest = colon == text.npos ? text : text.substr(colon + 3);
+  CurluHandle handle(curl_url());
+  if (!handle)
+    return Error{ErrorKind::LocalIo, ENOMEM, 0, "out of memory", {}};
+  CURLU *u = handle.get();
+  CURLUcode code = curl_url_set(u, CURLUPART_URL, fmt::format("{}://{}", scheme, rest).c_str(),
+                                CURLU_NON_SUPPORT_SCHEME);
+  ProxyUrl proxy;
+  std::string host, port, path;
+  auto next = [&](CURLUPart part, unsigned flags, std::string &out) {
+    if (code == CURLUE_OK)
+      code = get(u, part, flags, out);
+  };
+  next(CURLUPART_HOST, 0, host);
+  next(CURLUPART_PORT, 0, port);
+  next(CURLUPART_PATH, 0, path);
+  next(CURLUPART_USER, CURLU_URLDECODE, proxy.user);
+  next(CURLUPART_PASSWORD, CURLU_URLDECODE, proxy.password);
+  if (code != CURLUE_OK)
+    return bad(fmt::format("malformed: {}{}", curl_url_strerror(code),
+                           password_hint(rest, "proxy-")));
+  if (host.empty() || (!path.empty() && path != "/") || rest.find_first_of("?#") != rest.npos)
+    return bad("must be a scheme, a host and a port");
+  proxy.request = fmt::format("{}://{}{}{}", scheme, host, port.empty() ? "" : ":", port);
+  return proxy;
 }
 
 } // namespace httpcache

@@ -37,6 +37,16 @@ Result<Url> parse_url(std::string_view text);
 // Are scheme, host and port of both URLs the same?  Not if either is no URL.
 bool same_origin(std::string_view a, std::string_view b);
 
+struct ProxyUrl {
+  std::string request; // as CURLOPT_PROXY takes it: scheme://host[:port], without
+                       // user info
+  std::string user;    // decoded; empty: none
+  std::string password;
+};
+
+// As curl takes it: [scheme://][user:password@]host[:port].
+Result<ProxyUrl> parse_proxy(std::string_view text);
+
 // The encoding alone, of everything behind the host.
 std::string percent_encode_url(std::string_view text);
 

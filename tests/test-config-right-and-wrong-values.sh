@@ -92,6 +92,13 @@ wrong 'sslkey-password=.*sslcert=' "$good" sslkey-password=abc
 wrong 'ssl-version=.*tlsv1\.3' "$good" ssl-version=sslv3
 wrong 'ssl-cipher-list=' "$good" ssl-cipher-list='A B'
 wrong 'tls13-ciphers=' "$good" tls13-ciphers=
+wrong 'proxy=.*socks5h' "$good" proxy=ftp://proxy.example:1
+wrong 'proxy=.*a scheme, a host and a port' "$good" proxy=http://proxy.example:1/path
+wrong 'proxy-user=.*proxy=' "$good" proxy-user=me
+wrong 'proxy-password=.*proxy-user=' "$good" proxy=proxy.example:1 proxy-password=abc
+wrong 'proxy-cainfo=.*No such file' "$good" proxy-cainfo="$tmp/nothing"
+wrong 'proxy-capath=.*proxy-cainfo' "$good" proxy-capath="$tls_ca"
+wrong 'proxy=.*unix-socket-path=' "$good" proxy=proxy.example:1 unix-socket-path="$tmp/socket"
 wrong 'resolve=.*HOST:PORT:ADDRESS' "$good" resolve=disk.example:80
 wrong 'resolve=.*no IP address' "$good" resolve=disk.example:80:somewhere
 wrong 'ipresolve=.*any, v4 or v6' "$good" ipresolve=ipv4
@@ -125,7 +132,7 @@ right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0
 right "$good" followlocation=false insecure-redirects=true protocols=http
-right "$good" ssl-version=default ipresolve=any tcp-keepalive=false tcp-nodelay=true
+right "$good" ssl-version=default proxy= ipresolve=any tcp-keepalive=false tcp-nodelay=true
 right "$good" resolve=disk.example:80:127.0.0.1
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one

@@ -47,6 +47,24 @@ tells url="$origin_url/pattern/4M?X-Amz-Signature=hunter2-signature&X-Amz-Creden
 tells url="$origin_url/pattern/4M?redirect=$(urlencode "/pattern/4M?X-Amz-Signature=hunter2-redirect")"
 tells user=joe password=hunter2-cut url="$origin_url/pattern/4M?cut=100&at=262144&times=1&X-Sig=hunter2-signature"
 
+# Those for a proxy.
+tells proxy="http://joe:hunter2-proxy@$quoted" url="http://elsewhere.example/pattern/4M"
+http_proxy=joe:hunter2-env@$quoted tells url="http://elsewhere.example/pattern/4M"
+http_proxy=http://joe:hunter2-url-env@$quoted tells url="http://elsewhere.example/pattern/4M"
+fails proxy="http://joe:hunter2-proxy@$quoted" url="https://elsewhere.example/pattern/4M"
+fails proxy="http://joe:hunter2-proxy@$quoted/path" url="https://elsewhere.example/pattern/4M"
+https_proxy=joe:hunter2-env@$quoted fails url="https://elsewhere.example/pattern/4M"
+# A server that says them again, in a header that is no secret one.
+again="$origin_url/pattern/4M?status=401&www-authenticate=$(urlencode 'Basic realm="hunter2-again"')"
+printf 'default login joe password hunter2-again\n' > "$tmp/netrc"
+fails netrc="$tmp/netrc" url="$again"
+fails bearer-token=hunter2-again url="$again"
+fails cookie=id=hunter2-again url="$again"
+printf '127.0.0.1\tFALSE\t/\tFALSE\t0\tid\thunter2-again\n' > "$tmp/cookies"
+fails cookiefile="$tmp/cookies" url="$again"
+fails proxy="$quoted" proxy-user=joe proxy-password=hunter2-again url="$again"
+fails proxy-user=joe proxy-password=hunter2-nowhere url="$origin_url/pattern/4M"
+
 # When it goes wrong.
 fails user=joe password=hunter2-wrong url="$origin_url/pattern/4M?basic=joe:else&X-Sig=hunter2-signature"
 fails header='Authorization: Bearer hunter2-bearer' url="$origin_url/nothing?X-Sig=hunter2-signature"
@@ -68,7 +86,8 @@ fails password=+"$tmp/nothing" user=joe blocksize=5 url="http://joe:hunter2-url@
 expect_at_least "lines that could tell" "$(wc -l < "$all")" 500
 expect_no_text "secrets in what was said" "$all" 'hunter2'
 # Nor encoded, as they go over the wire.
-for secret in joe:hunter2-word joe:hunter2-file joe:hunter2-url joe:hunter2-wrong; do
+for secret in joe:hunter2-word joe:hunter2-file joe:hunter2-url joe:hunter2-wrong joe:hunter2-proxy \
+    joe:hunter2-env; do
     expect_no_text "secrets in base64" "$all" "$(printf %s "$secret" | base64)"
 done
 

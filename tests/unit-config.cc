@@ -107,6 +107,7 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK_FALSE(config.insecure_redirects);
   CHECK(config.protocols == "http,https");
   CHECK(config.unix_socket_path.empty());
+  CHECK_FALSE(config.proxy);
   CHECK(config.tls_min == TlsVersion::Any);
   CHECK(config.tls_max == TlsVersion::Any);
   CHECK(config.resolve.empty());
@@ -213,7 +214,7 @@ TEST_CASE("an unknown key names the closest known one", "[config]") {
     CHECK(has(error, std::string("unknown parameter '") + c.key + "'"));
     CHECK(has(error, "did you mean " + std::string(c.meant)));
   }
-  for (const char *strange : {"", "x", "colour", "file", "proxyy", "zzzzzzzzzzzzzzzz"}) {
+  for (const char *strange : {"", "x", "colour", "zzzzzzzzzzzzzzzz"}) {
     std::string error = error_of({{strange, "x"}});
     CHECK(has(error, std::string("unknown parameter '") + strange + "'; `nbdkit httpcache --help`"));
     CHECK_FALSE(has(error, "did you mean"));
@@ -524,6 +525,44 @@ TEST_CASE("a client's certificate has a key", "[config]") {
     CHECK(has(error_of({{key, "."}}), "is a folder"));
     CHECK(has(error_of({{key, ""}}), "is missing"));
   }
+}
+
+TEST_CASE("a proxy is a URL without a path, and its login", "[config]") {
+  for (const char *name : {"http_proxy", "https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"})
+    unsetenv(name);
+  CHECK(config_of({{"proxy", "p.example:3128"}}).proxy == "http://p.example:3128");
+  CHECK(config_of({{"proxy", "HTTPS://p.example"}}).proxy == "https://p.example");
+  CHECK(config_of({{"proxy", "socks5h://[::1]:9/"}}).proxy == "socks5h://[::1]:9");
+  CHECK(config_of({{"proxy", ""}}).proxy == "");
+  Config config = config_of({{"proxy", "http://ann:config%20proxy-1@p:1"}});
+  CHECK(config.proxy == "http://p:1");
+  CHECK(config.proxy_user == "ann");
+  CHECK(config.proxy_password == "config proxy-1");
+  CHECK(redact_text("config proxy-1") == "***");
+  config = config_of({{"proxy", "http://ann:config-proxy-2@p:1"}, {"proxy-user", "bob"}, {"proxy-password", "config-proxy-3"}});
+  CHECK(config.proxy_user == "bob");
+  CHECK(config.proxy_password == "config-proxy-3");
+  for (const char *wrong : {"http://", "ftp://p:1", "http://p:1/path", "http://p:1/?q", "http://p:99999", "a b:1", "p:x"}) {
+    INFO(wrong);
+    CHECK(has(error_of({{"proxy", wrong}}), "for example proxy=http://proxy.example.com:3128"));
+  }
+  CHECK_FALSE(has(error_of({{"proxy", "ftp://ann:SECRET@p:1"}}), "SECRET"));
+  CHECK_FALSE(has(error_of({{"proxy", "http://ann:SEC/RET@p:1"}}), "RET"));
+  CHECK(has(error_of({{"proxy-user", "ann"}}), "without proxy="));
+  CHECK(has(error_of({{"proxy", ""}, {"proxy-user", "ann"}}), "without proxy="));
+  CHECK(has(error_of({{"proxy", "p:1"}, {"proxy-password", "config-proxy-4"}}), "without proxy-user="));
+  CHECK(has(error_of({{"proxy", "p:1"}, {"proxy-user", "ann:SECRET"}}), "proxy-user=***: "));
+  CHECK(has(error_of({{"proxy", "p:1"}, {"unix-socket-path", "/s"}}), "two ways"));
+  setenv("all_proxy", "ann:config-env-proxy@p:1", 1);
+  CHECK(config_of({{"proxy-user", "bob"}}).proxy_user == "bob");
+  CHECK(redact_text("config-env-proxy") == "***");
+  CHECK(environment_proxy("http") == "ann:config-env-proxy@p:1");
+  setenv("http_proxy", "q:1", 1);
+  CHECK(environment_proxy("http") == "q:1");
+  CHECK(environment_proxy("https") == "ann:config-env-proxy@p:1");
+  unsetenv("http_proxy");
+  unsetenv("all_proxy");
+  CHECK(environment_proxy("https").empty());
 }
 
 TEST_CASE("the way to the server", "[config]") {

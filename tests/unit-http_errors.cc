@@ -97,6 +97,9 @@ TEST_CASE("of a certificate it is told what is wrong, and what mends it", "[http
       {"SSL certificate problem: unable to get local issuer certificate", "private CA"},
       {"server certificate verification failed. CAfile: none CRLfile: none", "private CA"},
   };
+  AskedHow behind;
+  behind.via.proxy = "https://p:1";
+  behind.via.is_https = true;
   for (const auto &c : cases) {
     INFO(c.detail);
     Error e = error_from_curl(CURLE_PEER_FAILED_VERIFICATION, c.detail, "GET u");
@@ -104,7 +107,29 @@ TEST_CASE("of a certificate it is told what is wrong, and what mends it", "[http
     CHECK(e.kind == ErrorKind::Permanent);
     CHECK(has(e, c.advice));
     CHECK(has(e, "sslverify=false"));
+    // Of the proxy's, before there is a tunnel; of the server's, after.
+    e = error_from_curl(CURLE_PEER_FAILED_VERIFICATION, c.detail, "GET u", behind);
+    CHECK(has(e, "GET u: the proxy https://p:1: "));
+    CHECK_FALSE(has(e, "sslverify"));
+    AskedHow through = behind;
+    through.connect_status = 200;
+    e = error_from_curl(CURLE_PEER_FAILED_VERIFICATION, c.detail, "GET u", through);
+    CHECK(has(e, "GET u through the proxy https://p:1: "));
+    CHECK(has(e, "sslverify=false"));
   }
+  CHECK(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION, "unable to get issuer", "GET u", behind),
+            "proxy-cainfo=FILE"));
+}
+
+TEST_CASE("TLS within TLS that fails is told by guess", "[http_errors]") {
+  AskedHow how;
+  how.via.proxy = "https://p:1";
+  how.via.is_https = true;
+  how.connect_status = 200;
+  Error e = error_from_curl(CURLE_SSL_CONNECT_ERROR, "SSL_ERROR_SYSCALL", "GET u", how);
+  CHECK(has(e, "cainfo=FILE"));
+  how.connect_status = 0;
+  CHECK_FALSE(has(error_from_curl(CURLE_SSL_CONNECT_ERROR, "x", "GET u", how), "cainfo=FILE"));
 }
 
 TEST_CASE("what the server says of the client's certificate", "[http_errors]") {
@@ -133,4 +158,44 @@ TEST_CASE("what the server says of the client's certificate", "[http_errors]") {
   }
   CHECK(error_from_curl(CURLE_RECV_ERROR, "Recv failure: Connection reset by peer", "GET u").kind ==
         ErrorKind::Transient);
+}
+
+TEST_CASE("a proxy's failure names the proxy", "[http_errors]") {
+  AskedHow how;
+  how.via.proxy = "http://p.example:3128";
+  CHECK(has(error_from_curl(CURLE_COULDNT_RESOLVE_PROXY, "Could not resolve proxy: p.example", "GET u", how),
+            "the proxy http://p.example:3128: "));
+  Error e = error_from_curl(CURLE_COULDNT_CONNECT, "Failed to connect to p.example port 3128 after 0 ms", "GET u", how);
+  CHECK(e.kind == ErrorKind::Transient);
+  CHECK(has(e, "the proxy http://p.example:3128: "));
+  CHECK(has(e, "port in proxy="));
+  // no_proxy sent it straight to the host.
+  e = error_from_curl(CURLE_COULDNT_CONNECT, "Failed to connect to h port 80 after 0 ms", "GET u", how);
+  CHECK_FALSE(has(e, "p.example"));
+  CHECK(has(e, "port in url="));
+  how.via.from_environment = true;
+  CHECK(has(error_from_curl(CURLE_COULDNT_RESOLVE_PROXY, "", "GET u", how), "https_proxy in the environment"));
+
+  const struct {
+    long status;
+    ErrorKind kind;
+    const char *told;
+  } cases[] = {
+      {407, ErrorKind::Permanent, "GET u: the proxy http://p.example:3128 answered 407 to CONNECT; give a user name and a password"},
+      {401, ErrorKind::Permanent, "answered 401 to CONNECT; give a user name and a password"},
+      {403, ErrorKind::Permanent, "answered 403 to CONNECT; it does not want to connect"},
+      {502, ErrorKind::Transient, "answered 502 to CONNECT"},
+      {429, ErrorKind::Transient, "answered 429 to CONNECT"},
+  };
+  for (const auto &c : cases) {
+    how.connect_status = c.status;
+    e = error_from_curl(CURLE_RECV_ERROR, "CONNECT tunnel failed", "GET u", how);
+    INFO(e.what);
+    CHECK(e.kind == c.kind);
+    CHECK(has(e, c.told));
+  }
+  how.connect_status = 200;
+  e = error_from_curl(CURLE_RECV_ERROR, "reset", "GET u", how);
+  CHECK(has(e, "GET u through the proxy http://p.example:3128: "));
+  CHECK(e.kind == ErrorKind::Transient);
 }
