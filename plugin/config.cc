@@ -71,6 +71,17 @@ Result<void> finish_login(ConfigDraft &draft) {
     return config_error("password= is given without user=");
   register_login(config.user, config.password);
 
+  if (!config.aws_sigv4.empty() && (config.user.empty() || config.password.empty()))
+    return config_error("aws-sigv4= is given without user= and password=, which are to be the "
+                        "access key ID and the secret access key");
+  // One of them would be sent, and which is not obvious.
+  if (!config.bearer_token.empty() && !config.user.empty())
+    return config_error("bearer-token= is given with user=: log in by one of them");
+  if (config.netrc && !config.user.empty())
+    return config_error("netrc= is given with user=: log in by one of them");
+  if (config.netrc && !config.bearer_token.empty())
+    return config_error("netrc= is given with bearer-token=: log in by one of them");
+
   if (config.sslcert.empty() && !config.sslkey.empty())
     return config_error("sslkey= is given without sslcert=, the certificate that the key is of");
   if (config.sslcert.empty() && given("sslkey-password"))

@@ -9,7 +9,7 @@
 // --dump-plugin and the tests that compare with the POD read the same table
 // (parameters()).
 //
-// Everything secret that is given (passwords, header values,
+// Everything secret that is given (passwords, tokens, cookies, header values,
 // user info and query of the URL) is registered with redact.h here, before
 // anything could show it.
 //
@@ -31,6 +31,7 @@
 #include <vector>
 
 #include "error.h"
+#include "netrc.h"
 
 namespace httpcache {
 
@@ -106,10 +107,19 @@ struct Config {
   // For the scheme, host and port of `url` only (http_credentials.h).
   std::string user;
   std::string password;
+  std::string bearer_token;
+  std::string aws_sigv4; // as libcurl takes it; user and password are the keys
+  std::string cookie;    // value of a Cookie header
   std::vector<std::string> headers; // in the order given
   std::string sslcert;              // of the client
   std::string sslkey;               // empty: in sslcert
   std::string sslkey_password;
+  // For the hosts that it names.
+  std::optional<Netrc> netrc; // none: not looked into
+  // For the hosts that each cookie names.
+  std::optional<std::string> cookiefile; // none: no cookies but those of
+                                         // `cookie`; empty: none at the start
+  std::string cookiejar;                 // empty: they are forgotten at the end
   // For the proxy.
   std::optional<std::string> proxy; // without user info; none: the environment's;
                                     // empty: no proxy

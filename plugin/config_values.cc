@@ -3,6 +3,7 @@
 
 #include "config_values.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 
 #include "ascii.h"
 #include "redact.h"
+#include "unique_fd.h"
 
 namespace httpcache {
 
@@ -128,6 +130,27 @@ Result<std::string> existing_folder(std::string_view key, const char *value) {
   if (!S_ISDIR(st.st_mode))
     return bad_value(key, value, "is no folder");
   return path;
+}
+
+Result<std::string> contents_of(std::string_view key, const std::string &path) {
+  constexpr size_t kMost = size_t{1} << 20;
+  UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (fd.get() < 0)
+    return bad_value(key, path, strerror(errno));
+  std::string text;
+  for (;;) {
+    char piece[4096];
+    ssize_t got = ::read(fd.get(), piece, sizeof piece);
+    if (got < 0 && errno == EINTR)
+      continue;
+    if (got < 0)
+      return bad_value(key, path, strerror(errno));
+    if (got == 0)
+      return text;
+    text.append(piece, static_cast<size_t>(got));
+    if (text.size() > kMost)
+      return bad_value(key, path, "is larger than 1 MiB: the wrong file?");
+  }
 }
 
 Result<std::string> read_secret(std::string_view key, const char *value) {

@@ -45,6 +45,9 @@ Result<std::string> absolute_path(std::string_view key, const char *value);
 Result<std::string> readable_file(std::string_view key, const char *value);
 Result<std::string> existing_folder(std::string_view key, const char *value);
 
+// A file's contents, of at most 1 MiB: nobody writes larger ones by hand.
+Result<std::string> contents_of(std::string_view key, const std::string &path);
+
 // What nbdkit_read_password() makes of +FILE, -, -FD or the secret itself, which
 // is registered with redact.h.
 Result<std::string> read_secret(std::string_view key, const char *value);

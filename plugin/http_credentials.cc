@@ -3,7 +3,11 @@
 
 #include "http_credentials.h"
 
+#include <string_view>
+#include <vector>
+
 #include <curl/curl.h>
+#include <fmt/format.h>
 
 #include "http_errors.h"
 #include "url.h"
@@ -13,6 +17,33 @@ namespace httpcache {
 namespace {
 
 curl_slist *as_list(void *p) { return static_cast<curl_slist *>(p); }
+
+// SHA-256 of no bytes: the body of a GET.
+constexpr std::string_view kHashOfNothing =
+    "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  for (;;) {
+    size_t end = text.find(separator);
+    parts.push_back(text.substr(0, end));
+    if (end == text.npos)
+      return parts;
+    text.remove_prefix(end + 1);
+  }
+}
+
+// S3 wants the hash of the body in a header too, which not every libcurl adds.
+// Empty: no S3.
+std::string hash_header(const Config &config) {
+  if (config.aws_sigv4.empty())
+    return "";
+  std::vector<std::string_view> spec = split(config.aws_sigv4, ':');
+  // Without a service libcurl takes it from the host: s3.us-east-1.amazonaws.com
+  bool s3 = spec.size() > 3 ? spec[3] == "s3" : host_of(config.url).starts_with("s3.");
+  std::string_view provider = spec.size() > 1 ? spec[1] : spec[0];
+  return s3 ? fmt::format("x-{}-content-sha256: {}", provider, kHashOfNothing) : "";
+}
 
 } // namespace
 
@@ -24,7 +55,10 @@ Result<std::unique_ptr<HttpCredentials>> HttpCredentials::create(const Config &c
 }
 
 Result<void> HttpCredentials::allocate() {
-  for (const std::string &line : config_.headers) {
+  std::vector<std::string> lines = config_.headers;
+  if (std::string line = hash_header(config_); !line.empty())
+    lines.push_back(line);
+  for (const std::string &line : lines) {
     curl_slist *longer = curl_slist_append(as_list(header_list_), line.c_str());
     if (longer == nullptr)
       return no_memory("curl_slist_append");
@@ -39,6 +73,13 @@ bool HttpCredentials::trusted(const std::string &url) const {
   return same_origin(url, config_.url);
 }
 
+const Netrc::Entry *HttpCredentials::login_of_netrc(const std::string &url, bool trusted) const {
+  if (!config_.netrc || (config_.url.starts_with("https:") && !url.starts_with("https:")))
+    return nullptr;
+  const Netrc::Entry *entry = config_.netrc->find(host_of(url), trusted);
+  return entry != nullptr && !entry->login.empty() ? entry : nullptr;
+}
+
 Result<void> HttpCredentials::give(void *easy, const std::string &url) const {
   CURL *c = static_cast<CURL *>(easy);
   CURLcode first_failure = CURLE_OK;
@@ -51,9 +92,20 @@ Result<void> HttpCredentials::give(void *easy, const std::string &url) const {
   auto secret = [&](const std::string &text) {
     return to_origin && !text.empty() ? text.c_str() : nullptr;
   };
-  set(CURLOPT_URL, url.c_str());
-  set(CURLOPT_USERNAME, secret(config_.user));
-  set(CURLOPT_PASSWORD, secret(config_.password));
+  bool sign = to_origin && !config_.aws_sigv4.empty();
+  bool bearer = to_origin && !config_.bearer_token.empty();
+  const Netrc::Entry *entry = login_of_netrc(url, to_origin);
+
+  set(CURLOPT_URL, (sign ? canonical_for_signing(url) : url).c_str());
+  set(CURLOPT_USERNAME, entry != nullptr ? entry->login.c_str() : secret(config_.user));
+  set(CURLOPT_PASSWORD, entry != nullptr ? entry->password.c_str() : secret(config_.password));
+  set(CURLOPT_XOAUTH2_BEARER, secret(config_.bearer_token));
+  if (!config_.aws_sigv4.empty())
+    set(CURLOPT_AWS_SIGV4, secret(config_.aws_sigv4));
+  set(CURLOPT_HTTPAUTH, static_cast<long>(sign     ? CURLAUTH_AWS_SIGV4
+                                          : bearer ? CURLAUTH_BEARER
+                                                   : CURLAUTH_BASIC));
+  set(CURLOPT_COOKIE, secret(config_.cookie));
   set(CURLOPT_HTTPHEADER, to_origin ? as_list(header_list_) : nullptr);
   if (!config_.sslcert.empty()) {
     set(CURLOPT_SSLCERT, secret(config_.sslcert));

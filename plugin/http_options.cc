@@ -126,10 +126,15 @@ Result<void> HttpOptions::allocate() {
   if (!credentials)
     return std::move(credentials).error();
   credentials_ = std::move(credentials).value();
+  Result<std::unique_ptr<HttpCookies>> cookies = HttpCookies::create(config_, share_);
+  if (!cookies)
+    return std::move(cookies).error();
+  cookies_ = std::move(cookies).value();
   return {};
 }
 
 HttpOptions::~HttpOptions() {
+  cookies_.reset(); // it uses the share
   if (share_ != nullptr)
     curl_share_cleanup(as_share(share_));
   curl_slist_free_all(as_list(resolve_list_));
@@ -153,6 +158,8 @@ Result<void> HttpOptions::set_up(void *easy) const {
       first_failure = r;
   };
   set(CURLOPT_SHARE, as_share(share_));
+  if (cookies_ != nullptr)
+    set(CURLOPT_COOKIEFILE, ""); // reads none; without it the shared ones are not used
   set(CURLOPT_NOSIGNAL, 1L);
   // A name look-up is a thread of libcurl's; without this the end of a handle
   // waits for it, and with it the whole engine or nbdkit's exit: 14 s with a
@@ -169,7 +176,8 @@ Result<void> HttpOptions::set_up(void *easy) const {
   set(CURLOPT_PROTOCOLS_STR, config_.protocols.c_str());
   set(CURLOPT_HTTP_VERSION, curl_version_of(config_.http_version));
   set(CURLOPT_HTTP09_ALLOWED, 0L);
-  // Said, for proxies compress unasked, and an encoded body is refused.
+  // Said, for proxies compress unasked; and not as a header of ours, for those are
+  // signed.  An encoded body is refused.
   set(CURLOPT_ACCEPT_ENCODING, "identity");
   set(CURLOPT_HTTP_CONTENT_DECODING, 0L);
   set(CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);

@@ -3,8 +3,8 @@
 //
 // http_options.h - how libcurl is told to ask: what each request has in common.
 //
-// Certificates to trust, time limits, the proxy, the TLS sessions that all
-// handles share.  Who gets credentials is in http_credentials.h.
+// Certificates to trust, time limits, the proxy, the TLS sessions and cookies
+// that all handles share.  Who gets credentials is in http_credentials.h.
 //
 // Threads: one at a time.  Must outlive the handles that were set up with it.
 // Errors: LocalIo, for libcurl refuses none of this but for want of memory or
@@ -18,6 +18,7 @@
 
 #include "config.h"
 #include "error.h"
+#include "http_cookies.h"
 #include "http_credentials.h"
 #include "http_errors.h"
 #include "object.h"
@@ -48,6 +49,7 @@ private:
   void *share_ = nullptr;        // CURLSH
   void *resolve_list_ = nullptr; // curl_slist
   std::unique_ptr<HttpCredentials> credentials_;
+  std::unique_ptr<HttpCookies> cookies_; // null: off
 };
 
 } // namespace httpcache

@@ -70,13 +70,13 @@ std::string_view hint(const Case &c) {
                : " (does it want a certificate of the client, sslcert=?)";
   case 401:
     if (!c.head.via.empty())
-      return " (are user= and password=, or header=, or for the "
+      return " (are user= and password=, bearer-token=, netrc=, cookie= or header=, or for the "
              "proxy proxy-user= and proxy-password=, right?)";
-    return " (are user= and password=, or header=, right?)";
+    return " (are user= and password=, or bearer-token=, netrc=, cookie= or header=, right?)";
   case 403:
     return is_folder(c) ? " (a URL that ends in '/' is a folder's: name the file in it)"
                         : " (not allowed: a login may be needed, or a signed URL may have "
-                          "expired)";
+                          "expired; with aws-sigv4=, are keys, region and clock right?)";
   case 404:
   case 410:
     return " (is the URL right?)";

@@ -182,6 +182,15 @@ std::string redact_words(std::string_view text) {
   return out;
 }
 
+// `Added cookie NAME="VALUE" for domain`, as curl tells of each that it keeps.
+std::string_view cookie_value(std::string_view text) {
+  size_t word = text.find(" cookie ");
+  size_t open = word == text.npos ? text.npos : text.find("=\"", word);
+  size_t close = open == text.npos ? text.npos : text.rfind('"');
+  return close == text.npos || close < open + 2 ? std::string_view()
+                                                : text.substr(open + 2, close - open - 2);
+}
+
 // "[name: value]", as curl shows the header fields of HTTP/2.
 std::string redact_brackets(std::string_view text) {
   std::string out;
@@ -290,8 +299,11 @@ std::string redact_url(std::string_view url) {
 }
 
 std::string redact_text(std::string_view text) {
+  std::string shown(text);
+  if (std::string_view value = cookie_value(text); !value.empty())
+    shown.replace(static_cast<size_t>(value.data() - text.data()), value.size(), kHidden);
   // Secrets first, whole, before the cutting of URLs could leave a part.
-  return escape_controls(redact_brackets(hide_secrets(std::string(text))));
+  return escape_controls(redact_brackets(hide_secrets(std::move(shown))));
 }
 
 std::string redact_header_line(std::string_view line) {

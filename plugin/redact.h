@@ -38,7 +38,8 @@ std::string redact_url(std::string_view url);
 
 // TEXT with the URLs in it, and words like /path?query, redacted; with header
 // fields in brackets, as curl shows those of HTTP/2 ("[cookie: a=b]"), treated
-// as by redact_header_line(); and with every registered secret as "***".
+// as by redact_header_line(); without the values of cookies that curl tells of; and
+// with every registered secret as "***".
 // Control characters are escaped.
 std::string redact_text(std::string_view text);
 

@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <memory>
+#include <utility>
+#include <vector>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -162,6 +164,79 @@ bool same_origin(std::string_view a, std::string_view b) {
   };
   std::string origin_a, origin_b;
   return origin(a, origin_a) && origin(b, origin_b) && origin_a == origin_b;
+}
+
+std::string host_of(std::string_view url) {
+  CurluHandle handle(curl_url());
+  std::string host;
+  if (!handle ||
+      curl_url_set(handle.get(), CURLUPART_URL, std::string(url).c_str(), 0) != CURLUE_OK ||
+      get(handle.get(), CURLUPART_HOST, 0, host) != CURLUE_OK)
+    return "";
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  return to_lower(host);
+}
+
+namespace {
+
+// TEXT with everything encoded but what may stand in a signed URL and KEPT.
+std::string encode_to_sign(std::string_view text, std::string_view kept) {
+  constexpr std::string_view kUnreserved = "-._~";
+  std::string out;
+  for (size_t i = 0; i < text.size(); i++) {
+    char c = text[i];
+    if (c == '%' && i + 2 < text.size() && is_hex(text[i + 1]) && is_hex(text[i + 2])) {
+      auto digit = [](char d) { return is_digit(d) ? d - '0' : (d | 0x20) - 'a' + 10; };
+      auto byte = static_cast<char>(digit(text[i + 1]) << 4 | digit(text[i + 2]));
+      // An escape of what needs none is undone; one of '/' is not a '/'.
+      if (is_alnum(byte) || kUnreserved.find(byte) != kUnreserved.npos)
+        out += byte;
+      else
+        out += fmt::format("%{:02X}", static_cast<unsigned char>(byte));
+      i += 2;
+    } else if (is_alnum(c) || kUnreserved.find(c) != kUnreserved.npos ||
+               kept.find(c) != kept.npos) {
+      out += c;
+    } else {
+      out += fmt::format("%{:02X}", static_cast<unsigned char>(c));
+    }
+  }
+  return out;
+}
+
+} // namespace
+
+std::string canonical_for_signing(std::string_view url) {
+  size_t host = url.find("://");
+  size_t begin = url.find_first_of("/?#", host == url.npos ? 0 : host + 3);
+  if (begin == url.npos)
+    return std::string(url);
+  std::string_view rest = url.substr(begin, url.find('#') - begin);
+  size_t mark = std::min(rest.find('?'), rest.size());
+  std::string out(url.substr(0, begin));
+  out += mark == 0 ? "/" : encode_to_sign(rest.substr(0, mark), "/");
+
+  std::string_view query = rest.substr(std::min(mark + 1, rest.size()));
+  std::vector<std::pair<std::string, std::string>> fields;
+  while (!query.empty()) {
+    std::string_view field = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(field.size() + 1, query.size()));
+    if (field.empty())
+      continue;
+    size_t equals = std::min(field.find('='), field.size());
+    fields.emplace_back(encode_to_sign(field.substr(0, equals), ""),
+                        encode_to_sign(field.substr(std::min(equals + 1, field.size())), ""));
+  }
+  std::sort(fields.begin(), fields.end());
+  char separator = '?';
+  for (const auto &[name, value] : fields) {
+    out += std::exchange(separator, '&');
+    out += name;
+    out += '=';
+    out += value;
+  }
+  return out;
 }
 
 Result<ProxyUrl> parse_proxy(std::string_view text) {

@@ -37,6 +37,15 @@ Result<Url> parse_url(std::string_view text);
 // Are scheme, host and port of both URLs the same?  Not if either is no URL.
 bool same_origin(std::string_view a, std::string_view b);
 
+// The host of a URL, in lower case and without brackets; empty if it is no URL.
+std::string host_of(std::string_view url);
+
+// URL as AWS Signature Version 4 signs it: in path and query all is encoded but
+// letters, digits, "-._~" and what separates; the fields of the query are in
+// order, and have their '='.  libcurl before 8.1 signs a URL as it is, so it
+// must be asked for like this.
+std::string canonical_for_signing(std::string_view url);
+
 struct ProxyUrl {
   std::string request; // as CURLOPT_PROXY takes it: scheme://host[:port], without
                        // user info

@@ -86,6 +86,21 @@ wrong 'password' "$good" user=me password=+"$tmp/nothing"
 wrong 'user' "$good" password=secret
 wrong 'header=' "$good" header=nonsense
 wrong 'header=' "$good" header="$(printf 'X: a\r\nY: b')"
+wrong 'header=\+.*line 1' "$good" header=+"$tls_ca"
+wrong 'header=.*No such file' "$good" header=+"$tmp/nothing"
+wrong 'bearer-token=.*could not be read' "$good" bearer-token=+"$tmp/nothing"
+wrong 'bearer-token=.*empty' "$good" bearer-token=
+wrong 'bearer-token=.*user=' "$good" bearer-token=abc user=me
+wrong 'cookie=.*empty' "$good" cookie=
+wrong 'cookiefile=.*No such file' "$good" cookiefile="$tmp/nothing"
+wrong 'cookiejar=.*ordinary' "$good" cookiejar=/dev/null
+wrong 'cookiejar=.*no file can be made' "$good" cookiejar="$tmp/nothing/jar"
+wrong 'netrc=.*No such file' "$good" netrc="$tmp/nothing"
+wrong 'netrc=.*line 1' "$good" netrc="$tls_ca"
+touch "$tmp/netrc"
+wrong 'netrc=.*user=' "$good" netrc="$tmp/netrc" user=me
+wrong 'aws-sigv4=.*us-east-1' "$good" aws-sigv4=aws::s3 user=me password=mine
+wrong 'aws-sigv4=.*user= and password=' "$good" aws-sigv4=aws:amz:us-east-1:s3
 wrong 'sslcert=.*No such file' "$good" sslcert="$tmp/nothing"
 wrong 'sslkey=.*sslcert=' "$good" sslkey="$tls_key"
 wrong 'sslkey-password=.*sslcert=' "$good" sslkey-password=abc
@@ -132,8 +147,8 @@ right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0
 right "$good" followlocation=false insecure-redirects=true protocols=http
-right "$good" ssl-version=default proxy= ipresolve=any tcp-keepalive=false tcp-nodelay=true
-right "$good" resolve=disk.example:80:127.0.0.1
+right "$good" ssl-version=default netrc=false proxy= ipresolve=any tcp-keepalive=false tcp-nodelay=true
+right "$good" netrc="$tmp/netrc" cookiefile= resolve=disk.example:80:127.0.0.1
 right "$good" header='X-One: 1' header='X-Two: 2' user-agent='me (and you)'
 right "$origin_url/pattern/1M"                                  # url= is the key for a word without one
 right "$origin_url/pattern/1M?x-a=b&x-c=d"

@@ -86,7 +86,9 @@ refused "the proxy http://$open answered 5.. to CONNECT" "https://$nobody" proxy
 # What is for the server the proxy is not told: CONNECT has its login, and no other.
 start_origin --log-headers
 expect_failure run_nbdkit 'nbdinfo "$uri"' retries=0 proxy="${origin_url#http://}" "${login[@]}" user=joe password=wonderland \
-    header='Cookie: for-home=wonderland' header='X-Token: wonderland' url="$https_url/pattern/1M" 2>/dev/null
+    cookie=for-home=wonderland header='X-Token: wonderland' bearer-token= url="$https_url/pattern/1M" 2>/dev/null
+expect_failure run_nbdkit 'nbdinfo "$uri"' retries=0 proxy="${origin_url#http://}" "${login[@]}" user=joe password=wonderland \
+    cookie=for-home=wonderland header='X-Token: wonderland' url="$https_url/pattern/1M" 2>/dev/null
 expect_equal "asked for" "$(log_values request method)" CONNECT
 expect_equal "login of the proxy" "$(log_values header value name=Proxy-Authorization)" \
     "Basic%20$(printf ann:hunter2-proxy | base64)"

@@ -47,7 +47,19 @@ tells url="$origin_url/pattern/4M?X-Amz-Signature=hunter2-signature&X-Amz-Creden
 tells url="$origin_url/pattern/4M?redirect=$(urlencode "/pattern/4M?X-Amz-Signature=hunter2-redirect")"
 tells user=joe password=hunter2-cut url="$origin_url/pattern/4M?cut=100&at=262144&times=1&X-Sig=hunter2-signature"
 
-# Those for a proxy.
+# Those of other kinds of login.
+tells bearer-token=hunter2-token url="$origin_url/pattern/4M?bearer=hunter2-token"
+tells cookie='id=hunter2-id; b=hunter2-b' url="$origin_url/pattern/4M"
+tells cookiejar="$tmp/jar" url="$origin_url/pattern/4M?cookie=$(urlencode 'jar=hunter2-jar; Path=/')"
+tells cookiejar="$tmp/jar" url="$origin_url/pattern/4M"
+tells cookiejar="$tmp/jar" url="$origin_url/pattern/4M?cookie=$(urlencode 'jar=hunter2-new; Path=/')"
+expect_text "the server's cookie" "$tmp/jar" hunter2-new
+printf 'X-Else: hunter2-else\nAuthorization: Bearer hunter2-file-bearer\n' > "$tmp/headers"
+tells header=+"$tmp/headers" url="$origin_url/pattern/4M"
+printf 'default login joe password hunter2-netrc\n' > "$tmp/netrc"
+tells netrc="$tmp/netrc" url="$origin_url/pattern/4M?basic=joe:hunter2-netrc"
+tells user=KEYID password=hunter2-aws aws-sigv4=aws:amz:us-east-1:s3 header='x-amz-security-token: hunter2-session' \
+    url="$origin_url/pattern/4M?sigv4=KEYID:hunter2-aws:us-east-1:s3"
 tells proxy="http://joe:hunter2-proxy@$quoted" url="http://elsewhere.example/pattern/4M"
 http_proxy=joe:hunter2-env@$quoted tells url="http://elsewhere.example/pattern/4M"
 http_proxy=http://joe:hunter2-url-env@$quoted tells url="http://elsewhere.example/pattern/4M"
@@ -64,6 +76,11 @@ printf '127.0.0.1\tFALSE\t/\tFALSE\t0\tid\thunter2-again\n' > "$tmp/cookies"
 fails cookiefile="$tmp/cookies" url="$again"
 fails proxy="$quoted" proxy-user=joe proxy-password=hunter2-again url="$again"
 fails proxy-user=joe proxy-password=hunter2-nowhere url="$origin_url/pattern/4M"
+fails bearer-token=hunter2-both user=joe url="$origin_url/pattern/4M"
+fails cookie="$(printf 'hunter2\nhunter2')" url="$origin_url/pattern/4M"
+printf 'machine hunter2 login joe password hunter2 hunter2\n' > "$tmp/bad"
+fails netrc="$tmp/bad" url="$origin_url/pattern/4M"
+fails header=+"$tmp/bad" url="$origin_url/pattern/4M"
 
 # When it goes wrong.
 fails user=joe password=hunter2-wrong url="$origin_url/pattern/4M?basic=joe:else&X-Sig=hunter2-signature"
@@ -86,7 +103,7 @@ fails password=+"$tmp/nothing" user=joe blocksize=5 url="http://joe:hunter2-url@
 expect_at_least "lines that could tell" "$(wc -l < "$all")" 500
 expect_no_text "secrets in what was said" "$all" 'hunter2'
 # Nor encoded, as they go over the wire.
-for secret in joe:hunter2-word joe:hunter2-file joe:hunter2-url joe:hunter2-wrong joe:hunter2-proxy \
+for secret in joe:hunter2-word joe:hunter2-file joe:hunter2-url joe:hunter2-wrong joe:hunter2-netrc joe:hunter2-proxy \
     joe:hunter2-env; do
     expect_no_text "secrets in base64" "$all" "$(printf %s "$secret" | base64)"
 done

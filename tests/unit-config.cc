@@ -107,6 +107,12 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK_FALSE(config.insecure_redirects);
   CHECK(config.protocols == "http,https");
   CHECK(config.unix_socket_path.empty());
+  CHECK(config.bearer_token.empty());
+  CHECK(config.aws_sigv4.empty());
+  CHECK(config.cookie.empty());
+  CHECK_FALSE(config.netrc);
+  CHECK_FALSE(config.cookiefile);
+  CHECK(config.cookiejar.empty());
   CHECK_FALSE(config.proxy);
   CHECK(config.tls_min == TlsVersion::Any);
   CHECK(config.tls_max == TlsVersion::Any);
@@ -138,6 +144,7 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.follow_location == plain.follow_location);
     CHECK(given.insecure_redirects == plain.insecure_redirects);
     CHECK(given.protocols == plain.protocols);
+    CHECK(given.netrc.has_value() == plain.netrc.has_value());
     CHECK(given.tls_min == plain.tls_min);
     CHECK(given.tls_max == plain.tls_max);
     CHECK(given.ip_version == plain.ip_version);
@@ -173,6 +180,7 @@ TEST_CASE("the dump has each default once", "[config]") {
                          "httpcache_default_http_version=1.1\n"
                          "httpcache_default_insecure_redirects=false\n"
                          "httpcache_default_ipresolve=any\n"
+                         "httpcache_default_netrc=false\n"
                          "httpcache_default_offset=0\n"
                          "httpcache_default_protocols=http,https\n"
                          "httpcache_default_readahead=auto\n"
@@ -511,9 +519,81 @@ TEST_CASE("headers are checked, and never shown", "[config]") {
   CHECK(redact_text("got config-bearer") == "got ***");
 }
 
-TEST_CASE("a client's certificate has a key", "[config]") {
+TEST_CASE("headers come from a file, too", "[config]") {
   TemporaryFolder folder;
-  folder.write("file", "x");
+  folder.write("headers", "# of the store\n\nX-A: one\r\nAuthorization: Bearer config-file-header\n");
+  CHECK(config_of({{"header", "X-0: b"}, {"header", "+headers"}}).headers ==
+        std::vector<std::string>{"X-0: b", "X-A: one", "Authorization: Bearer config-file-header"});
+  CHECK(redact_text("got config-file-header") == "got ***");
+  folder.write("bad", "X-A: one\nSECRET\n");
+  std::string error = error_of({{"header", "+bad"}});
+  CHECK(has(error, "/bad line 2: header=***: must be"));
+  CHECK_FALSE(has(error, "SECRET"));
+  CHECK(error_of({{"header", "+none"}}) == "header=none: No such file or directory");
+}
+
+TEST_CASE("a bearer token and cookies are secrets of one line", "[config]") {
+  TemporaryFolder folder;
+  folder.write("token", "config-token-1\n");
+  folder.write("cookie", "id=config-cookie-1; b=c\n");
+  Config config = config_of({{"bearer-token", "+token"}, {"cookie", "+cookie"}});
+  CHECK(config.bearer_token == "config-token-1");
+  CHECK(config.cookie == "id=config-cookie-1; b=c");
+  CHECK(redact_text("config-token-1, config-cookie-1") == "***, ***");
+  for (const char *key : {"bearer-token", "cookie"}) {
+    CHECK(has(error_of({{key, ""}}), std::string(key) + "=***: is empty"));
+    CHECK(has(error_of({{key, "SECRET\r\nX: y"}}), "may not hold line ends"));
+    CHECK(has(error_of({{key, "+nothing"}}), std::string(key) + "=+nothing: could not be read"));
+    CHECK_FALSE(has(error_of({{key, "SECRET\n"}}), "SECRET"));
+  }
+}
+
+TEST_CASE("files of cookies are there, or can be made", "[config]") {
+  TemporaryFolder folder;
+  folder.write("jar", "");
+  CHECK(config_of({{"cookiefile", ""}}).cookiefile == "");
+  CHECK(config_of({{"cookiefile", "jar"}}).cookiefile == folder.path("jar"));
+  CHECK(config_of({{"cookiejar", "new"}}).cookiejar == folder.path("new"));
+  CHECK(error_of({{"cookiefile", "none"}}) == "cookiefile=none: No such file or directory");
+  CHECK(has(error_of({{"cookiejar", ""}}), "is missing"));
+  CHECK(has(error_of({{"cookiejar", "/dev/null"}}), "is no ordinary file"));
+  CHECK(has(error_of({{"cookiejar", "."}}), "is no ordinary file"));
+  CHECK(has(error_of({{"cookiejar", "no/such"}}), "no file can be made in"));
+}
+
+TEST_CASE("netrc is a file, or the one at home", "[config]") {
+  TemporaryFolder folder;
+  folder.write(".netrc", "machine host login ann password config-netrc-pw\n");
+  folder.write("bad", "machine host login ann password SECRET SECRET\n");
+  const char *before = getenv("HOME");
+  std::string home = before == nullptr ? "" : before;
+  setenv("HOME", folder.path("").c_str(), 1);
+  Config config = config_of({{"netrc", "true"}});
+  REQUIRE(config.netrc);
+  CHECK(config.netrc->entries().size() == 1);
+  CHECK(redact_text("config-netrc-pw") == "***");
+  CHECK(config_of({{"netrc", ".netrc"}}).netrc->entries().size() == 1);
+  CHECK_FALSE(config_of({{"netrc", "true"}, {"netrc", "false"}}).netrc);
+  setenv("HOME", "/nonexistent", 1);
+  CHECK(has(error_of({{"netrc", "yes"}}), "netrc=/nonexistent/.netrc: No such file"));
+  setenv("HOME", home.c_str(), 1);
+  std::string error = error_of({{"netrc", "bad"}});
+  CHECK(has(error, "/bad: line 1: "));
+  CHECK_FALSE(has(error, "SECRET"));
+}
+
+TEST_CASE("who logs in is told once, and wholly", "[config]") {
+  TemporaryFolder folder;
+  folder.write("file", "machine host login ann password config-pw-9\n");
+  CHECK(has(error_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}}), "without user= and password="));
+  CHECK(has(error_of({{"aws-sigv4", "aws:amz"}, {"user", "KEY"}}), "without user= and password="));
+  CHECK(config_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}, {"user", "KEY"}, {"password", "config-pw-8"}}).aws_sigv4 ==
+        "aws:amz:eu-west-1:s3");
+  for (const char *wrong : {"", ":", "aws:", ":amz", "a::b", "a:b:c:d:e", "aws amz", "aws:amz:eu/1:s3"})
+    CHECK(has(error_of({{"aws-sigv4", wrong}}), "such as aws:amz:us-east-1:s3"));
+  CHECK(has(error_of({{"bearer-token", "config-tok"}, {"user", "ann"}}), "bearer-token= is given with user="));
+  CHECK(has(error_of({{"netrc", "file"}, {"user", "ann"}}), "netrc= is given with user="));
+  CHECK(has(error_of({{"netrc", "file"}, {"bearer-token", "config-tok"}}), "netrc= is given with bearer-token="));
   CHECK(has(error_of({{"sslkey", "file"}}), "sslkey= is given without sslcert="));
   CHECK(has(error_of({{"sslkey-password", "config-pw-7"}}), "sslkey-password= is given without sslcert="));
   Config config = config_of({{"sslcert", "file"}, {"sslkey", "file"}, {"sslkey-password", "config-pw-7"}});

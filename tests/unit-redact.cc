@@ -260,3 +260,11 @@ TEST_CASE("control characters and broken UTF-8 are escaped", "[redact]") {
   for (const Case &c : cases)
     CHECK(escape_controls(c.given) == c.shown);
 }
+
+TEST_CASE("curl tells of cookies without their values", "[redact]") {
+  CHECK(redact_text("Added cookie id=\"CRUMB\" for domain host, path /, expire 0") ==
+        "Added cookie id=\"***\" for domain host, path /, expire 0");
+  CHECK(redact_text("Replaced cookie id=\"CR\"UMB\" for domain host, path /, expire 0") ==
+        "Replaced cookie id=\"***\" for domain host, path /, expire 0");
+  CHECK(redact_text("a cookie is=\"") == "a cookie is=\"");
+}

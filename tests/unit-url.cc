@@ -147,3 +147,32 @@ TEST_CASE("an origin is scheme, host and port") {
   REQUIRE_FALSE(same_origin("", ""));
   REQUIRE_FALSE(same_origin("nonsense", "nonsense"));
 }
+
+TEST_CASE("the host of a URL", "[url]") {
+  CHECK(host_of("https://Example.COM:8443/x?y") == "example.com");
+  CHECK(host_of("http://[::1]:80/") == "::1");
+  CHECK(host_of("http://127.0.0.1") == "127.0.0.1");
+  CHECK(host_of("nonsense://") == "");
+}
+
+TEST_CASE("a URL to be signed is in one form", "[url]") {
+  const struct {
+    const char *given, *canonical;
+  } cases[] = {
+      {"https://h/a/b.img", "https://h/a/b.img"},
+      {"https://h", "https://h"},
+      {"https://h?a=b", "https://h/?a=b"},
+      {"https://h/a+b(1)~c,d=e@f", "https://h/a%2Bb%281%29~c%2Cd%3De%40f"},
+      {"https://h/a%2fb%7ec%20d", "https://h/a%2Fb~c%20d"},
+      {"https://h/x?versionId=q1", "https://h/x?versionId=q1"},
+      {"https://h/x?b=2&a=1&&acl&a=0", "https://h/x?a=0&a=1&acl=&b=2"},
+      {"https://h/x?k=a/b+c%3d", "https://h/x?k=a%2Fb%2Bc%3D"},
+      {"https://h/x?", "https://h/x"},
+      {"https://h/100%", "https://h/100%25"},
+  };
+  for (const auto &c : cases) {
+    INFO(c.given);
+    CHECK(canonical_for_signing(c.given) == c.canonical);
+    CHECK(canonical_for_signing(c.canonical) == c.canonical);
+  }
+}

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# With cookiefile= and cookiejar= cookies that the server sets are sent with the requests that follow, over every
+# connection, and only to the hosts that they are for; the jar has them at the end, for its owner alone.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires python:nbd nbdinfo
+
+start_origin --log-headers
+name_url=${origin_url/127.0.0.1/localhost}
+
+# The first answer sets one; a login page that redirects does the same.
+start_nbdkit blocksize=64K readahead=0 connections=4 cookiefile= \
+    url="$origin_url/pattern/1M?redirect=/pattern/1M&cookie=$(urlencode 'sid=of-the-login; Path=/')&times=1"
+client << 'END'
+import threading
+def read(i):
+    r = Reader()
+    for j in range(4):
+        r.read((4 * i + j) * 65536, 65536)
+threads = [threading.Thread(target=read, args=(i,)) for i in range(4)]
+for t in threads: t.start()
+for t in threads: t.join()
+END
+stop_nbdkit
+requests=$(count_requests)
+expect_at_least "requests" "$requests" 16
+expect_at_least "connections" "$(log_values open conn | wc -l)" 2
+expect_equal "requests with the cookie" "$(log_values header value name=Cookie value=sid=of-the-login | wc -l)" \
+    $((requests - 1))
+
+# Without them nothing is kept.
+start_origin --log-headers
+run_nbdkit 'nbdinfo --size "$uri"' url="$origin_url/pattern/1M?hops=1&cookie=sid%3Dunwanted-cookie" > /dev/null
+expect_equal "cookies sent unasked" "$(log_values header value name=Cookie | wc -l)" 0
+
+# The jar: written at the end, read the next time.
+start_origin --log-headers
+name_url=${origin_url/127.0.0.1/localhost}
+jar=$tmp/jar
+run_nbdkit 'nbdinfo --size "$uri"' cookiejar="$jar" \
+    url="$origin_url/pattern/1M?cookie=$(urlencode 'sid=jar-secret; Path=/; Max-Age=86400')" > /dev/null
+expect_text "jar" "$jar" "^127.0.0.1	FALSE	/	FALSE	[0-9]+	sid	jar-secret$"
+expect_equal "mode of the jar" "$(stat -c %a "$jar")" 600
+expect_equal "cookies before" "$(log_values header value name=Cookie | wc -l)" 0
+run_nbdkit 'nbdinfo --size "$uri"' cookiejar="$jar" url="$origin_url/pattern/1M" > /dev/null
+expect_equal "from the jar" "$(log_values header value name=Cookie)" sid=jar-secret
+expect_text "still there" "$jar" jar-secret
+run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$jar" url="$name_url/pattern/1M" > /dev/null
+expect_equal "sent to another host" "$(log_values header value name=Cookie | wc -l)" 1
+find "$tmp" -maxdepth 1 -name 'jar.*' | grep . && fail "a draft was left"
+
+# Two formats; a cookie of no host is the URL's host's, and not that of where it redirects to.  (libcurl 7.88 would send it
+# to addresses only, whichever.)
+printf '# Netscape\nlocalhost\tFALSE\t/\tFALSE\t0\tone\tfirst-cookie\n' > "$tmp/netscape"
+printf 'Set-Cookie: two=second-cookie; Path=/\n' > "$tmp/headers"
+start_origin --log-headers
+name_url=${origin_url/127.0.0.1/localhost}
+for file in netscape headers; do
+    run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$tmp/$file" \
+        url="$name_url/pattern/1M?redirect=$(urlencode "$origin_url/pattern/1M")" > /dev/null
+done
+expect_equal "cookies sent" "$(log_values header value name=Cookie | tr '\n' ' ')" "one=first-cookie two=second-cookie "
+expect_equal "requests" "$(count_requests)" 4
+log_values header id name=Host "value~^127" > "$tmp/elsewhere"
+expect_equal "requests elsewhere" "$(wc -l < "$tmp/elsewhere")" 2
+while read -r id; do
+    expect_equal "cookies sent elsewhere" "$(log_values header value name=Cookie "id=$id")" ""
+done < "$tmp/elsewhere"
+
+# A file without cookies, and a jar that cannot be written, are told.
+echo nonsense > "$tmp/none"
+run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$tmp/none" url="$origin_url/pattern/1M" 2>/dev/null > /dev/null
+expect_text "warning" "$nbdkit_err" 'cookiefile=.*there is no cookie in it'
+mkdir "$tmp/gone"
+start_nbdkit cookiejar="$tmp/gone/jar" url="$origin_url/pattern/1M"
+rmdir "$tmp/gone"
+stop_nbdkit
+expect_text "warning" "$nbdkit_err" 'cookiejar=.*could not be written: .*No such file'
