@@ -244,7 +244,7 @@ Result<void> set_unix_socket_path(ConfigDraft &draft, const char *value) {
     return bad_value(
         "unix-socket-path", value,
         fmt::format("the path {} has {} bytes, a Unix socket's at most {}",
-                    path.value(), path.value().size(), kMost));
+                    escape_controls(path.value()), path.value().size(), kMost));
   // It need not be there yet, but must be nothing else.
   struct stat st = {};
   if (::stat(path.value().c_str(), &st) == 0 && !S_ISSOCK(st.st_mode))

@@ -140,6 +140,10 @@ Result<Url> parse_url(std::string_view text) {
   if (code != CURLUE_OK)
     return bad_url(text, fmt::format("malformed: {}{}", curl_url_strerror(code),
                                      password_hint(rest, "")));
+  // libcurl takes an '@' in an IPv6 address's zone, and reads it as user info later.
+  std::string_view authority = std::string_view(url.request).substr(url.scheme.size() + 3);
+  if (authority.substr(0, authority.find('/')).find('@') != authority.npos)
+    return bad_url(text, "malformed: an '@' in the host");
   if (!port.empty() &&
       std::all_of(port.begin(), port.end(), [](char c) { return c == '0'; }))
     return bad_url(text, "malformed: port 0 cannot be connected to");
