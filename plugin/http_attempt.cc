@@ -35,7 +35,7 @@ struct HttpAttempt::Callbacks {
     auto &attempt = *static_cast<HttpAttempt *>(opaque);
     size_t bytes = size * n;
     try {
-      attempt.last_progress_ = now();
+      attempt.heard(bytes);
       attempt.head_.add_line({data, bytes}, std::time(nullptr));
       if (attempt.head_.too_long()) {
         attempt.own_error_ =
@@ -45,8 +45,11 @@ struct HttpAttempt::Callbacks {
                   {}};
         return 0;
       }
-      if (attempt.head_.complete && attempt.head_is_final() && !attempt.judged_ && !attempt.judge())
-        return 0;
+      if (attempt.head_.complete && attempt.head_is_final() && !attempt.judged_) {
+        attempt.last_progress_ = attempt.last_heard_;
+        if (!attempt.judge())
+          return 0;
+      }
       return bytes;
     } catch (const std::exception &) {
       attempt.own_error_ = no_memory("receiving headers");
@@ -58,7 +61,7 @@ struct HttpAttempt::Callbacks {
     auto &attempt = *static_cast<HttpAttempt *>(opaque);
     size_t bytes = size * n;
     try {
-      attempt.last_progress_ = now();
+      attempt.heard(bytes);
       if (attempt.is_redirect()) // its body is a page for people
         return (attempt.skipped_bytes_ += bytes) <= kSmallBody ? bytes : bytes + 1;
       if (!attempt.judged_ && !attempt.judge())
@@ -171,8 +174,18 @@ Result<void> HttpAttempt::ask() {
   own_error_.reset();
   body_bytes_ = 0;
   error_text_[0] = '\0';
-  hop_started_ = last_progress_ = now();
+  hop_started_ = last_heard_ = last_progress_ = now();
+  since_progress_ = 0;
   return options_.ask(easy_, url_, range_);
+}
+
+void HttpAttempt::heard(size_t bytes) {
+  last_heard_ = now();
+  since_progress_ += bytes;
+  if (since_progress_ >= options_.config().timeout_s * kLeastRate) {
+    last_progress_ = last_heard_;
+    since_progress_ = 0;
+  }
 }
 
 std::string HttpAttempt::request() const { return request_text(redact_url(url_), range_); }

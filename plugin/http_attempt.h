@@ -32,6 +32,10 @@
 
 namespace httpcache {
 
+// A server that brings less than this is as silent as one that brings nothing: a
+// reader would wait for days.  A modem of 1990 brings it ten times.
+inline constexpr uint64_t kLeastRate = 256; // bytes a second
+
 struct HttpOutcome {
   std::optional<Error> error; // of the transport; the answer itself was judged
                               // in on_head()
@@ -87,10 +91,11 @@ public:
   HttpReceiver &receiver() const { return *receiver_; }
   void hand_over(HttpReceiver &receiver) { receiver_ = &receiver; }
   uint64_t body_bytes() const { return body_bytes_; }
+  // When it last began, had all of a head, or had brought kLeastRate for `timeout`.
   TimePoint last_progress() const { return last_progress_; }
   // Has a byte come since TIME?
   bool heard_since(TimePoint time) const {
-    return last_progress_ > hop_started_ && last_progress_ >= time;
+    return last_heard_ > hop_started_ && last_heard_ >= time;
   }
   // The number of its connection; none while it has none, or a Unix socket.
   std::optional<unsigned> connection() const { return sockets_.number_of(easy_); }
@@ -115,6 +120,7 @@ private:
   bool head_is_final() const;
   bool judge();
   void count_connections();
+  void heard(size_t bytes);
 
   const HttpOptions &options_;
   HttpSockets &sockets_;
@@ -137,7 +143,8 @@ private:
   std::optional<Error> own_error_;
   uint64_t body_bytes_ = 0;
   uint64_t skipped_bytes_ = 0; // of a redirect's body
-  TimePoint started_, hop_started_, last_progress_;
+  TimePoint started_, hop_started_, last_heard_, last_progress_;
+  uint64_t since_progress_ = 0; // bytes
 };
 
 } // namespace httpcache

@@ -231,9 +231,13 @@ void HttpEngine::check_progress(TimePoint at) {
     }
     attempt.fail(Error{
         ErrorKind::Transient, EIO, 0,
-        fmt::format("{}: no byte for {} seconds, after {} of the body; a slow "
+        fmt::format("{}: {} for {} seconds, after {} of the body; a slow "
                     "server may need a larger timeout=",
-                    attempt.request(), timeout_s_, attempt.body_bytes()),
+                    attempt.request(),
+                    attempt.heard_since(at - std::chrono::seconds(timeout_s_))
+                        ? fmt::format("fewer than {} bytes a second", kLeastRate)
+                        : "no byte",
+                    timeout_s_, attempt.body_bytes()),
         {}});
     cut_if_dead(attempt, at - std::chrono::seconds(timeout_s_));
     finish(i, CURLE_OPERATION_TIMEDOUT); // another has moved to place i

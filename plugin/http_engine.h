@@ -20,9 +20,9 @@
 // 10 MiB or more for each request, hold none of them up; on a single connection a
 // lost packet would hold up all.
 //
-// Nothing waits for ever: an attempt that brings neither header nor body byte
-// for `timeout` seconds ends with a Transient error, whatever libcurl thinks
-// of it (7.88 can wait for ever on a header line that is one NUL).
+// Nothing waits for ever: an attempt that brings neither header nor body, or less
+// than kLeastRate, for `timeout` seconds ends with a Transient error, whatever
+// libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).
 //
 // Errors are made from libcurl's codes in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ENGINE_H

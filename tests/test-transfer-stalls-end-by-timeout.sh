@@ -26,10 +26,19 @@ expect_equal "ranges after a stall" "$(log_values request range "query=stall=300
 stalled "stall-header&times=1"
 expect_equal "ranges after silence" "$(log_values request range "query=stall-header&times=1&at=1M" | tail -n +2 | xargs)" \
     "$at-$end $at-$end"
-# A byte now and then is progress: 61 of them, one in 50 ms, take three times the timeout of a second.
-start_nbdkit -D httpcache.http=1 -- blocksize=4K readahead=0 timeout=1 url="$origin_url/pattern/61?drip=50"
+# Slow is not silent: 2000 bytes, 800 in a second, take more than twice the timeout.
+start_nbdkit -D httpcache.http=1 -- blocksize=4K readahead=0 timeout=1 url="$origin_url/pattern/2000?rate=800"
 client << 'END'
-Reader().read(0, 61)
+Reader().read(0, 2000)
 END
 stop_nbdkit
-expect_no_text "errors" "$nbdkit_err" "no byte for"
+expect_no_text "errors" "$nbdkit_err" "for 1 seconds"
+
+# A byte now and then is: a reader would wait for days.
+start_nbdkit blocksize=64K readahead=0 timeout="$time_factor" retries=1 url="$origin_url/pattern/2M?drip=100&at=1114111"
+client << 'END'
+r = Reader()
+expect_error(errno.EIO, r.h.pread, 512, MiB + 65024)
+r.read(0, 512)                                  # held
+END
+expect_text "message" "$nbdkit_err" "fewer than 256 bytes a second for $time_factor seconds, after [1-9][0-9]* of .*tried 2 times"
