@@ -145,6 +145,7 @@ struct Config {
   bool tcp_nodelay = true;
   bool follow_location = true;           // redirects
   bool insecure_redirects = false;       // also from https to http
+  bool ignore_etag = false;              // of what tells that the object has changed
   std::string protocols = kDefaultProtocols; // as libcurl takes them
 };
 

@@ -125,14 +125,17 @@ Result<std::unique_ptr<Image>> Image::open(const Config &config) {
                 policy_of(config, kFirstRetries));
   if (!found)
     return std::move(found).error();
-  const ObjectInfo &object = found.value().object;
+  ObjectInfo &object = found.value().object;
+  if (config.ignore_etag)
+    object.validator = {"", false, object.validator.last_modified};
   Result<Geometry> geometry = geometry_of(config, object);
   if (!geometry)
     return std::move(geometry).error();
   if (object.validator.none() && object.size > 0)
-    warning(fmt::format("{}: the server sends neither ETag nor Last-Modified; should the object "
+    warning(fmt::format("{}: the server sends {} Last-Modified; should the object "
                         "change while it is served, only a change of its size will be noticed",
-                        redact_url(object.effective_url)));
+                        redact_url(object.effective_url),
+                        config.ignore_etag ? "no" : "neither ETag nor"));
 
   // No more memory than the export can fill.
   uint64_t slots = std::clamp<uint64_t>(geometry.value().block_count(), 1, config.cache_blocks);

@@ -176,7 +176,11 @@ Error changed_validator(const Case &c, const Validator &was,
     return by_etag ? describe({v.etag, v.etag_weak, ""})
                    : describe({"", false, v.last_modified});
   };
-  return changed(c, show(was), show(is));
+  Error error = changed(c, show(was), show(is));
+  if (by_etag)
+    error.what += " (where the nodes of a server farm give equal files different ETags, "
+                  "ignore-etag=true goes by size and Last-Modified alone)";
+  return error;
 }
 
 // A 200 after ranges did work: a sign of change, or a node that has a bad day.

@@ -18,6 +18,7 @@
 //      strong ETags settle it: nodes of a farm may still differ in dates;
 //   3. Last-Modified, when an ETag is missing on a side or weak: must be
 //      equal, as text.
+// With ignore-etag=true the object's ETag is left out, and with it 2.
 // An answer with which nothing of 2 and 3 could be compared, although the
 // first one had something to compare, is not data: it could be of any version.
 // RFC 9110 15.3.7 wants the ETag in each 206, so this is some odd node of a

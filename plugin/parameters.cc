@@ -196,6 +196,14 @@ Result<void> set_followlocation(ConfigDraft &draft, const char *value) {
   return {};
 }
 
+Result<void> set_ignore_etag(ConfigDraft &draft, const char *value) {
+  Result<bool> boolean = parse_bool("ignore-etag", value);
+  if (!boolean)
+    return std::move(boolean).error();
+  draft.config.ignore_etag = boolean.value();
+  return {};
+}
+
 Result<void> set_insecure_redirects(ConfigDraft &draft, const char *value) {
   Result<bool> boolean = parse_bool("insecure-redirects", value);
   if (!boolean)
@@ -250,6 +258,9 @@ constexpr std::array kParameters = {
     Parameter{"http-version", "VERSION", "1.1",
               "Of HTTP: 1.1, 2.0, 2TLS or 2-prior-knowledge.", false,
               set_http_version},
+    Parameter{"ignore-etag", "BOOL", "false",
+              "Tell a changed file by size and Last-Modified alone.", false,
+              set_ignore_etag},
     Parameter{"insecure-redirects", "BOOL", "false",
               "Whether those from https to http are, too.", false,
               set_insecure_redirects},

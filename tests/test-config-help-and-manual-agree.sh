@@ -29,7 +29,7 @@ for key in url offset size blocksize cache-blocks readahead connections sslverif
     user-agent timeout unix-socket-path http-version connect-timeout retries retry-delay retry-max-time followlocation \
     insecure-redirects protocols aws-sigv4 bearer-token cookie cookiefile cookiejar ipresolve netrc \
     proxy proxy-cainfo proxy-capath proxy-password proxy-user resolve ssl-cipher-list ssl-version sslcert sslkey \
-    sslkey-password tcp-keepalive tcp-nodelay tls13-ciphers; do
+    sslkey-password tcp-keepalive tcp-nodelay tls13-ciphers ignore-etag; do
     expect_text "parameter" "$tmp/keys" "^$key$"
 done
 

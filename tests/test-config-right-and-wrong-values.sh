@@ -80,6 +80,7 @@ wrong 'retry-delay=' "$good" retry-delay=1s
 wrong 'retry-max-time=' "$good" retry-max-time=-1
 wrong 'followlocation=' "$good" followlocation=perhaps
 wrong 'insecure-redirects=' "$good" insecure-redirects=perhaps
+wrong 'ignore-etag=' "$good" ignore-etag=perhaps
 wrong 'protocols=ftp' "$good" protocols=ftp
 wrong 'protocols=https' "$good" protocols=https
 wrong 'password' "$good" user=me password=+"$tmp/nothing"

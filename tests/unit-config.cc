@@ -105,6 +105,7 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK(config.retry_max_time_s == 120);
   CHECK(config.follow_location);
   CHECK_FALSE(config.insecure_redirects);
+  CHECK_FALSE(config.ignore_etag);
   CHECK(config.protocols == "http,https");
   CHECK(config.unix_socket_path.empty());
   CHECK(config.bearer_token.empty());
@@ -143,6 +144,7 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.retry_max_time_s == plain.retry_max_time_s);
     CHECK(given.follow_location == plain.follow_location);
     CHECK(given.insecure_redirects == plain.insecure_redirects);
+    CHECK(given.ignore_etag == plain.ignore_etag);
     CHECK(given.protocols == plain.protocols);
     CHECK(given.netrc.has_value() == plain.netrc.has_value());
     CHECK(given.tls_min == plain.tls_min);
@@ -178,6 +180,7 @@ TEST_CASE("the dump has each default once", "[config]") {
                          "httpcache_default_connections=16\n"
                          "httpcache_default_followlocation=true\n"
                          "httpcache_default_http_version=1.1\n"
+                         "httpcache_default_ignore_etag=false\n"
                          "httpcache_default_insecure_redirects=false\n"
                          "httpcache_default_ipresolve=any\n"
                          "httpcache_default_netrc=false\n"
@@ -430,8 +433,9 @@ TEST_CASE("protocols and redirects", "[config]") {
   for (const char *wrong : {"", "ftp", "http,ftp", "http,", "http,http", "all", "http https"})
     CHECK(has(error_of({{"protocols", wrong}}), "must be http, https or http,https"));
   CHECK_FALSE(config_of({{"followlocation", "no"}}).follow_location);
+  CHECK(config_of({{"ignore-etag", "yes"}}).ignore_etag);
   CHECK(config_of({{"insecure-redirects", "on"}}).insecure_redirects);
-  for (const char *key : {"followlocation", "insecure-redirects", "sslverify"})
+  for (const char *key : {"followlocation", "ignore-etag", "insecure-redirects", "sslverify"})
     CHECK(has(error_of({{key, "perhaps"}}), std::string(key) + "=perhaps: must be true or false"));
 }
 

@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# The file on the server changes while it is served: what is held stays readable, all else is EIO, the message tells what
+# changed from what to what, and a restart serves the new one.  ignore-etag=true goes by size and date alone.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires python:nbd
+
+start_origin
+
+# changes FAULTS MESSAGE PARAMETER...
+changes ()
+{
+    start_nbdkit blocksize=64K readahead=0 "${@:3}" url="$origin_url/pattern/16M"
+    client << 'END'
+Reader().read(MiB, 512)
+END
+    origin_faults /pattern/16M "$1"
+    : > "$origin_log"
+    client << 'END'
+r = Reader()
+expect_error(errno.EIO, r.h.pread, 512, 2 * MiB)
+for i in range(3, 12):
+    expect_error(errno.EIO, r.h.pread, 512, i * MiB)
+r.read(MiB, 65536)                              # held
+r.read(0, 65536)
+END
+    # Not one that is asked for again, nor a second of what is known to be of no use.
+    expect_equal "requests after $1" "$(count_requests path=/pattern/16M)" 1
+    expect_text "message after $1" "$nbdkit_err" "$2; old and new bytes are not mixed: restart nbdkit"
+    origin_faults /pattern/16M ""
+    client << 'END'
+expect_error(errno.EIO, Reader().h.pread, 512, 2 * MiB) # back again: who knows what it was meanwhile
+END
+    stop_nbdkit
+    expect_equal "times it was told" "$(grep -c "has changed" "$nbdkit_err")" 1
+}
+
+old='ETag "pattern-16777216"'
+changes new-etag "has changed, from $old to ETag \"new-pattern-16777216\""
+expect_text "relief" "$nbdkit_err" 'ignore-etag=true goes by size'
+changes "etag=W/%22x%22" "has changed, from $old to ETag W/\"x\""
+changes grow=512 'has changed, from 16777216 bytes to 16777728 bytes'
+expect_no_text "relief that is none" "$nbdkit_err" 'ignore-etag'
+changes grow=512 'has changed, from 16777216 bytes to 16777728 bytes' ignore-etag=true
+changes "ignore-range&grow=512" 'has changed, from 16777216 bytes to 16777728 bytes'
+
+# goes_on FAULTS PARAMETER...: that is no change.
+goes_on ()
+{
+    start_nbdkit blocksize=64K readahead=0 "${@:2}" url="$origin_url/pattern/16M"
+    origin_faults /pattern/16M "$1"
+    client << 'END'
+Reader().read(2 * MiB, 512)
+END
+    origin_faults /pattern/16M ""
+    stop_nbdkit
+}
+
+goes_on weak-etag                               # the same, in the eyes of a server that may compress
+goes_on no-etag                                 # the date is the same
+goes_on new-etag ignore-etag=true
+expect_no_text "a warning that is none" "$nbdkit_err" 'sends no'
+
+# A restart serves the new one.
+origin_faults /pattern/16M new-etag
+start_nbdkit url="$origin_url/pattern/16M"
+client << 'END'
+Reader().read(2 * MiB, 512)
+END
+stop_nbdkit
+
+# Nothing left to go by: it is said at the start.
+origin_faults /pattern/16M no-last-modified
+goes_on "new-etag&no-last-modified" ignore-etag=true
+origin_faults /pattern/16M no-last-modified
+start_nbdkit ignore-etag=true url="$origin_url/pattern/16M"
+expect_text "warning" "$nbdkit_err" 'sends no Last-Modified; should the object change .* only a change of its size'
+stop_nbdkit
