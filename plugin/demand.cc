@@ -52,7 +52,7 @@ void Demand::take(Reader reader, size_t most, std::vector<Block *> &run, TimePoi
   assert(!waiting.empty() && most > 0);
   run.clear();
   do {
-    run.push_back(waiting.front());
+    run.push_back(waiting.front()); // it may throw, and then waits still
     waiting.pop_front();
   } while (!waiting.empty() && run.size() < most &&
            waiting.front()->index() == run.back()->index() + 1);
@@ -61,13 +61,22 @@ void Demand::take(Reader reader, size_t most, std::vector<Block *> &run, TimePoi
     jumps_[next_jump_++ % kJumps] = now;
 }
 
-std::vector<Block *> Demand::take_all() {
-  std::vector<Block *> all;
-  for (std::deque<Block *> &each : queues_) {
-    all.insert(all.end(), each.begin(), each.end());
-    each.clear();
-  }
-  return all;
+Block *Demand::take_any() {
+  for (std::deque<Block *> &each : queues_)
+    if (!each.empty()) {
+      Block *block = each.front();
+      each.pop_front();
+      return block;
+    }
+  MutexLock lock(mu_);
+  for (OfEach<std::vector<Block *>> *all : {&taken_, &inboxes_})
+    for (std::vector<Block *> &each : *all)
+      if (!each.empty()) {
+        Block *block = each.back();
+        each.pop_back();
+        return block;
+      }
+  return nullptr;
 }
 
 bool Demand::jumping(TimePoint now) const {

@@ -49,8 +49,8 @@ public:
   // Takes off a run of consecutive blocks, at most MOST, of a reader that waits.
   void take(Reader reader, size_t most, std::vector<Block *> &run, TimePoint now);
 
-  // Takes off all.
-  std::vector<Block *> take_all();
+  // Takes off one, of whatever reader; null if there is none.  Allocates nothing.
+  Block *take_any() EXCLUDES(mu_);
 
   // Were there jumps of late?
   bool jumping(TimePoint now) const;

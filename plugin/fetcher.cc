@@ -68,6 +68,7 @@ Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
       // and leave a block that nobody brings.
       demand_(cache.capacity()),
       flow_(geometry.block_size(), connections),
+      no_memory_(std::make_shared<const Error>(no_memory("fetching blocks"))),
       random_(std::random_device{}()) {
   engine_.set_client(*this);
 }
@@ -227,9 +228,25 @@ void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
   stats_.replaced.add();
 }
 
+// What was wanted fails; what comes to be wanted may be had again.
+void Fetcher::on_no_memory() noexcept {
+  for (Block *block : batch_) // not yet all claimed, perhaps
+    if (block != nullptr)
+      cache_.fail(*block, no_memory_);
+  batch_.clear();
+  for (const auto &transfer : transfers_)
+    while (!transfer->complete())
+      cache_.fail(*transfer->blocks[transfer->done++], no_memory_);
+  transfers_.clear();
+  while (Block *block = demand_.take_any())
+    cache_.fail(*block, no_memory_);
+  in_flight_ = 0;
+  stats_.failures.add();
+}
+
 // The object has changed: what has not been asked for will not be.
 void Fetcher::give_up_on_all(TimePoint at) {
-  for (Block *block : demand_.take_all())
+  while (Block *block = demand_.take_any())
     cache_.fail(*block, gone_);
   for (size_t i = 0; i < transfers_.size();) // failed() moves another to place i
     if (transfers_[i]->running)
@@ -254,6 +271,7 @@ void Fetcher::start_demand(TimePoint at) {
     demand_.take(*reader, most, batch_, at);
     add_what_follows();
     Transfer &transfer = new_transfer(batch_, true);
+    batch_.clear();
     transfer.for_stream = *reader == Demand::Reader::Streaming;
     start(transfer, at);
   }
@@ -348,7 +366,8 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   // In its first round trips a new connection brings little: more of them, with less
   // each, fill a link sooner.
   uint64_t length = engine_.connections() > engine_.active() ? told_transfer_ : told_transfer_ / 2;
-  batch_.resize(static_cast<size_t>(std::max<uint64_t>(1, length / geometry_.block_size())));
+  batch_.assign(static_cast<size_t>(std::max<uint64_t>(1, length / geometry_.block_size())),
+                nullptr);
   size_t n = source_.next_prefetch(batch_);
   if (n == 0) {
     // Readers that add to the plan from here on wake us; look once more for
@@ -359,7 +378,9 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
       return false;
     hungry_.store(false);
   }
-  start(new_transfer(std::span(batch_).first(n), false), at);
+  Transfer &transfer = new_transfer(std::span(batch_).first(n), false);
+  batch_.clear();
+  start(transfer, at);
   return true;
 }
 

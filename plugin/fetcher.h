@@ -92,6 +92,7 @@ public:
 
 private:
   TimePoint on_turn(TimePoint now) override;
+  void on_no_memory() noexcept override;
   void give_up_on_all(TimePoint now);
   void overtake_laggards(TimePoint now);
   void replace_slow(TimePoint now);
@@ -131,7 +132,7 @@ private:
   Flow flow_;
   std::vector<std::unique_ptr<Transfer>> transfers_; // running or waiting to retry
   std::vector<std::unique_ptr<Transfer>> spare_;
-  std::vector<Block *> batch_; // scratch
+  std::vector<Block *> batch_; // claimed, for a transfer that is being made
   uint64_t in_flight_ = 0;     // bytes asked for that have not come
   uint64_t told_transfer_ = 0, told_limit_ = 0, told_ahead_ = 0;
   TimePoint no_prefetch_before_{};
@@ -140,6 +141,7 @@ private:
   double connect_s_ = 0; // until a new connection's first request is sent; 0: not seen
   unsigned prefetch_failures_ = 0; // in a row
   std::shared_ptr<const Error> gone_; // the object has changed
+  const std::shared_ptr<const Error> no_memory_; // made while there is some
   std::minstd_rand random_;
 };
 

@@ -27,6 +27,9 @@ namespace {
 // with one; where packets are lost, one connection is the worst.
 constexpr size_t kStreams = 4;
 
+// Without memory; or the loop would spin.
+constexpr Duration kNoMemoryPause = std::chrono::milliseconds(50);
+
 // How often attempts are looked at for lack of progress.
 constexpr Duration kProgressTick = std::chrono::milliseconds(250);
 
@@ -277,7 +280,21 @@ Result<void> HttpEngine::start_thread() {
 
 void HttpEngine::run() {
   while (!stopping_.load())
-    turn(std::chrono::seconds(10));
+    try {
+      turn(std::chrono::seconds(10));
+    } catch (const std::bad_alloc &) {
+      drop_all();
+    }
+}
+
+void HttpEngine::drop_all() noexcept {
+  for (auto &attempt : active_)
+    curl_multi_remove_handle(as_multi(multi_), attempt->easy());
+  active_.clear();
+  woken_.store(false);
+  next_turn_ = now() + kNoMemoryPause;
+  if (client_ != nullptr)
+    client_->on_no_memory();
 }
 
 void HttpEngine::stop() {

@@ -24,6 +24,9 @@
 // than kLeastRate, for `timeout` seconds ends with a Transient error, whatever
 // libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).
 //
+// No memory is no end either: where std::bad_alloc comes up in a turn, all attempts
+// are dropped, the client is told, and the next turn begins a moment later.
+//
 // Errors are made from libcurl's codes in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ENGINE_H
 #define HTTPCACHE_HTTP_ENGINE_H
@@ -55,6 +58,8 @@ public:
     // Once for each turn of the loop, after all that has come was handed out:
     // the time to start attempts.  Returns when to call again at the latest.
     virtual TimePoint on_turn(TimePoint now) = 0;
+    // Memory ran out within a turn: all attempts are gone, without an on_done().
+    virtual void on_no_memory() noexcept = 0;
 
   protected:
     ~Client() = default;
@@ -109,6 +114,7 @@ private:
   std::unique_ptr<HttpAttempt> remove(size_t index);
   void collect_finished();
   void finish(size_t index, int curl_code);
+  void drop_all() noexcept;
   void check_progress(TimePoint now);
   void cut_if_dead(const HttpAttempt &silent, TimePoint silent_since);
   void run();

@@ -110,6 +110,8 @@ TEST_CASE("all can be taken off at once", "[demand]") {
   Rig rig;
   rig.add(Reader::Streaming, 0, 2);
   rig.add(Reader::Jumping, 9);
-  CHECK(rig.demand.take_all().size() == 3);
+  for (int i = 0; i < 3; i++)
+    CHECK(rig.demand.take_any() != nullptr);
+  CHECK(rig.demand.take_any() == nullptr);
   CHECK(rig.demand.empty());
 }
