@@ -84,7 +84,7 @@ std::string_view hint(const Case &c) {
     return " (give a user name and a password that the proxy accepts as proxy-user= and "
            "proxy-password=)";
   default:
-    return c.head.status >= 300 && c.head.status <= 399
+    return c.head.status >= 300 && c.head.status <= 399 && !c.head.location.empty()
                ? " (a redirect, which followlocation=false forbids to follow)"
                : "";
   }

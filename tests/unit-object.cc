@@ -174,8 +174,7 @@ TEST_CASE("statuses have kinds, and names in the message", "[object]") {
     std::string_view text;
   } cases[] = {
       {204, ErrorKind::Permanent, "204 No Content"},
-      {301, ErrorKind::Permanent,
-       "301 Moved Permanently (a redirect, which followlocation=false"},
+      {301, ErrorKind::Permanent, "301 Moved Permanently"},
       {304, ErrorKind::Permanent, "304 Not Modified"},
       {400, ErrorKind::Permanent, "400 Bad Request"},
       {401, ErrorKind::Permanent, "401 Unauthorized (are user= and"},
@@ -214,6 +213,12 @@ TEST_CASE("the text of an error is one sentence about one request",
   CHECK(answer_error(object(), answer(503), {262144, 524287}).what ==
         "GET https://host/disk.qcow2 bytes 262144-524287: server answered 503 "
         "Service Unavailable");
+}
+
+TEST_CASE("a redirect that was not followed says why", "[object]") {
+  CHECK(says(probe_error(answer(301, {"Location: https://host/elsewhere"})),
+             "301 Moved Permanently (a redirect, which followlocation=false forbids to follow)"));
+  CHECK_FALSE(says(probe_error(answer(304)), "redirect"));
 }
 
 TEST_CASE("an answer's Retry-After goes along", "[object]") {
