@@ -25,25 +25,8 @@ constexpr size_t kReservedShare = 8;
 constexpr int64_t kPrefetchPause_ms = 500;
 constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 
-// A connection can be slow for as long as it lives (nixpkgs issue 8502; BBR does
-// it too).  A transfer that has taken kSlowFactor times what it should, and this
-// much more, is asked for again on another if that should end sooner; each time
-// it is given twice the patience.  One at a time: when everything is slow, it is
-// the link.
-constexpr double kSlowFactor = 2;
-constexpr double kSlowGrace_s = 0.5;
-constexpr unsigned kMaxReplacements = 4;
-// Such that asking anew, on a connection that waits with nothing to do, clearly
-// wins: by this factor, when it has taken longer than a process waits for its turn.
-constexpr double kLaggard = 1.5;
-constexpr Duration kLaggardAge = std::chrono::milliseconds(100);
-// Without a first byte it may be the server that thinks (a cold object store, a
-// cache that must ask elsewhere); asked again it would begin anew.
-constexpr double kSlowAnswer_s = 10;
-constexpr Duration kSlowTick = std::chrono::milliseconds(100);
-// A new connection's handshakes and slow start, in round trips.
-constexpr double kStartTrips = 10;
-// Its handshakes alone, TCP's and TLS 1.3's, until one was measured.
+// A new connection's handshakes alone, TCP's and TLS 1.3's, until one was measured, in
+// round trips.
 constexpr double kConnectTrips = 2;
 
 // Most that a demand transfer asks for when it is made longer.
@@ -142,90 +125,8 @@ TimePoint Fetcher::on_turn(TimePoint at) {
   if (no_prefetch_before_ > at)
     next = std::min(next, no_prefetch_before_);
   if (engine_.active() > 0)
-    next = std::min(next, at + kSlowTick); // also ends demand's wait for a connection
+    next = std::min(next, at + kLookTick); // also ends demand's wait for a connection
   return next;
-}
-
-// A transfer that another connection would end sooner.  While there is prefetch
-// to do it does not matter; but when the window is fetched but for it, the readers
-// will come to it, and the wire has nothing to do.
-void Fetcher::overtake_laggards(TimePoint at) {
-  // Of one answer among others: a server may give each connection so much and no more.
-  double rate = std::min(flow_.bytes_per_second(), flow_.answer_rate());
-  double trip = flow_.round_trip_s();
-  if (!hungry_.load() || rate == 0 || trip == 0)
-    return;
-  size_t active = engine_.active();
-  size_t unused = engine_.connections() - std::min(active, engine_.connections());
-  for (const auto &transfer : transfers_) {
-    if (unused == 0)
-      return;
-    if (!transfer->running || transfer->replacements >= kMaxReplacements ||
-        at - transfer->this_attempt < kLaggardAge || !transfer->steady(at, trip) ||
-        engine_.multiplexed(transfer->attempt_id))
-      continue;
-    // Others that are under way may be slowed down by the same.
-    uint64_t missing = transfer->missing();
-    double others = static_cast<double>(in_flight_ - missing);
-    if (others < flow_.bytes_per_second() * trip / 2 &&
-        transfer->left_s(at, trip) > kLaggard * (trip + static_cast<double>(missing) / rate)) {
-      ask_again(*transfer, at);
-      --unused;
-    }
-  }
-}
-
-// Gives up the slowest connection if it is hopeless.
-void Fetcher::replace_slow(TimePoint at) {
-  double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
-  if (at < next_slow_check_ || rate == 0 || trip == 0)
-    return;
-  next_slow_check_ = at + kSlowTick;
-  double share = rate / static_cast<double>(std::max<size_t>(1, engine_.active()));
-  if (flow_.answer_rate() > 0) // as in overtake_laggards()
-    share = std::min(share, flow_.answer_rate());
-  Transfer *worst = nullptr;
-  double worst_late_s = 0;
-  for (const auto &transfer : transfers_) {
-    if (!transfer->running || transfer->replacements >= kMaxReplacements)
-      continue;
-    // Another stream would be of the same connection, or of one that is as slow.
-    if (engine_.multiplexed(transfer->attempt_id))
-      continue;
-    double age_s = to_seconds(at - transfer->this_attempt);
-    double missing = static_cast<double>(transfer->missing());
-    double received = static_cast<double>(transfer->received);
-    double should_s = kStartTrips * trip + (missing + received) / share;
-    double grace_s = received == 0 ? kSlowAnswer_s : kSlowGrace_s;
-    double late_s = age_s - (kSlowFactor * should_s + grace_s) * (1 << transfer->replacements);
-    double left_s = received == 0 ? age_s : missing * age_s / received;
-    if (left_s < kStartTrips * trip + missing / share)
-      continue;
-    if (late_s > worst_late_s) {
-      worst = transfer.get();
-      worst_late_s = late_s;
-    }
-  }
-  if (worst == nullptr)
-    return;
-  ask_again(*worst, at);
-  next_slow_check_ = at + from_seconds(kStartTrips * trip + kSlowGrace_s);
-}
-
-// Gives up the connection; what is missing is asked for on another this turn.
-void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
-  log(LogArea::Http, "#{} too slow: {} bytes in {:.0f} ms, asking again from byte {}",
-      transfer.attempt_id, transfer.received, to_seconds(at - transfer.this_attempt) * 1e3,
-      geometry_.object_offset(transfer.pos));
-  engine_.cancel(transfer.attempt_id);
-  in_flight_ -= transfer.missing();
-  note_in_flight(at);
-  transfer.running = false;
-  transfer.not_before = at;
-  --transfer.attempts; // this one has not failed
-  transfer.credit_progress(at);
-  ++transfer.replacements;
-  stats_.replaced.add();
 }
 
 // What was wanted fails; what comes to be wanted may be had again.

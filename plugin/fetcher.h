@@ -94,9 +94,6 @@ private:
   TimePoint on_turn(TimePoint now) override;
   void on_no_memory() noexcept override;
   void give_up_on_all(TimePoint now);
-  void overtake_laggards(TimePoint now);
-  void replace_slow(TimePoint now);
-  void ask_again(Transfer &transfer, TimePoint now);
   void take_inbox();
   void start_due_retries(TimePoint now);
   void start_demand(TimePoint now);
@@ -114,6 +111,13 @@ private:
   void note_in_flight(TimePoint now);
   size_t free_connections() const;
   size_t reserved_connections() const;
+
+  // laggards.cc
+  // How often they are looked for.
+  static constexpr Duration kLookTick = std::chrono::milliseconds(100);
+  void overtake_laggards(TimePoint now);
+  void replace_slow(TimePoint now);
+  void ask_again(Transfer &transfer, TimePoint now);
 
   HttpEngine &engine_;
   BlockCache &cache_;

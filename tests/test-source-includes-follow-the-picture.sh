@@ -12,6 +12,7 @@ picture='
 plugin:       config curl_library image
 image:        block_cache config fetcher http_engine locality object probe readahead retry
 fetcher:      arrival block_cache demand flow http_engine object retry transfer
+laggards:     fetcher
 demand:       block_cache
 transfer:     block_cache http_engine object
 probe:        arrival http_engine object retry
