@@ -63,6 +63,7 @@ struct Error {
   std::string what;     // redacted text
   std::optional<uint32_t> retry_after_s =
       std::nullopt; // server's wish, uncapped
+  bool unreachable = false; // no connection was made, so nothing was asked
 
   // The same error with "PREFIX: " before its text.
   Error &add_context(std::string_view prefix) {

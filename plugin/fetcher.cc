@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <tuple>
 
 #include <fmt/format.h>
 
@@ -20,10 +21,6 @@ constexpr uint64_t kShortAnswerBytes = 512;
 
 // Of the connections, prefetch leaves one in eight, at least one, to demand.
 constexpr size_t kReservedShare = 8;
-
-// After a failed prefetch; doubles with each further one.
-constexpr int64_t kPrefetchPause_ms = 500;
-constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 
 // A new connection's handshakes alone, TCP's and TLS 1.3's, until one was measured, in
 // round trips.
@@ -43,14 +40,14 @@ bool differs(uint64_t value, uint64_t told) {
 
 Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
                  const Geometry &geometry, const ObjectInfo &object,
-                 unsigned connections, const RetryPolicy &policy, Stats &stats)
+                 const std::string &url, unsigned connections, const RetryPolicy &policy,
+                 Stats &stats)
     : engine_(engine), cache_(cache), source_(source), geometry_(geometry),
-      object_(object), redacted_url_(redact_url(object.effective_url)),
-      connections_(connections), policy_(policy), stats_(stats),
+      object_(object), connections_(connections), policy_(policy), stats_(stats),
       // No more blocks can be new at a time; with room for all, fetch() cannot fail
       // and leave a block that nobody brings.
       demand_(cache.capacity()),
-      flow_(geometry.block_size(), connections),
+      flow_(geometry.block_size(), connections), route_(url, object.effective_url, policy),
       no_memory_(std::make_shared<const Error>(no_memory("fetching blocks"))),
       random_(std::random_device{}()) {
   engine_.set_client(*this);
@@ -75,6 +72,7 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   transfer.first_attempt = transfer.this_attempt = transfer.not_before = at;
   transfer.attempts = transfer.attempts_in_all = 1;
   transfer.ask();
+  transfer.ticket = route_.ticket_of_probe(at);
   bool wanted = !arrival.head() || transfer.on_head(*arrival.head(), arrival.effective_url());
   in_flight_ += transfer.missing();
   transfer.asked_with = in_flight_;
@@ -109,19 +107,31 @@ TimePoint Fetcher::on_turn(TimePoint at) {
     flow_.keep_queue_short(jumping);
   }
   if (gone_) {
-    give_up_on_all(at);
-  } else {
+    give_up_on_all();
+  } else if (route_.clear(at)) {
     overtake_laggards(at);
     replace_slow(at);
   }
-  start_due_retries(at);
+  if (!route_.may_ask(at)) {
+    line_up_demand(at);
+    give_up_on_late(at);
+  }
+  start_waiting(at);
   start_demand(at);
   start_prefetch(at);
+  return next_turn(at);
+}
 
+TimePoint Fetcher::next_turn(TimePoint at) const {
   TimePoint next = at + kIdle;
+  bool may_ask = route_.may_ask(at);
   for (const auto &transfer : transfers_)
-    if (!transfer->running && free_connections() > 0)
+    if (!transfer->running && may_ask && free_connections() > 0)
       next = std::min(next, transfer->not_before);
+    else if (!transfer->running && !may_ask && transfer->demand && trouble_)
+      next = std::min(next, at + from_ms(static_cast<int64_t>(left_ms(*transfer, at))));
+  if (!may_ask)
+    next = std::min(next, route_.not_before());
   if (no_prefetch_before_ > at)
     next = std::min(next, no_prefetch_before_);
   if (engine_.active() > 0)
@@ -145,27 +155,48 @@ void Fetcher::on_no_memory() noexcept {
   stats_.failures.add();
 }
 
-// The object has changed: what has not been asked for will not be.
-void Fetcher::give_up_on_all(TimePoint at) {
-  while (Block *block = demand_.take_any())
-    cache_.fail(*block, gone_);
-  for (size_t i = 0; i < transfers_.size();) // failed() moves another to place i
-    if (transfers_[i]->running)
-      ++i;
-    else
-      failed(*transfers_[i], *gone_, at);
+// While the server may not be asked: what readers wait for waits in line, so that it
+// shares what becomes of the attempts of others, and its time runs.
+void Fetcher::line_up_demand(TimePoint at) {
+  size_t most = static_cast<size_t>(std::max<uint64_t>(
+      1, flow_.transfer_bytes() / geometry_.block_size()));
+  while (std::optional<Demand::Reader> reader = demand_.next(true)) {
+    demand_.take(*reader, most, batch_, at);
+    Transfer &transfer = new_transfer(batch_, true);
+    batch_.clear();
+    transfer.for_stream = *reader == Demand::Reader::Streaming;
+    transfer.first_attempt = transfer.not_before = at;
+  }
 }
 
-void Fetcher::start_due_retries(TimePoint at) {
-  for (size_t i = 0; i < transfers_.size() && free_connections() > 0; ++i)
-    if (!transfers_[i]->running && transfers_[i]->not_before <= at)
-      start(*transfers_[i], at);
+void Fetcher::start_waiting(TimePoint at) {
+  while (free_connections() > 0 && route_.may_ask(at)) {
+    Transfer *next = next_waiting(at);
+    if (next == nullptr)
+      return;
+    start(*next, at);
+  }
+}
+
+// Of those whose time has come: who was refused most, for it cannot go round when such
+// a one asks; then who was tried least, for it may be the bytes that another wants
+// with which the server has its trouble.
+Transfer *Fetcher::next_waiting(TimePoint at) const {
+  Transfer *best = nullptr;
+  auto rank = [](const Transfer &t) {
+    return std::tuple(-static_cast<int64_t>(t.refusals), !t.demand, t.attempts);
+  };
+  for (const auto &transfer : transfers_)
+    if (!transfer->running && transfer->not_before <= at &&
+        (best == nullptr || rank(*transfer) < rank(*best)))
+      best = transfer.get();
+  return best;
 }
 
 void Fetcher::start_demand(TimePoint at) {
   size_t most = static_cast<size_t>(std::max<uint64_t>(
       1, flow_.transfer_bytes() / geometry_.block_size()));
-  while (free_connections() > 0) {
+  while (free_connections() > 0 && route_.may_ask(at)) {
     std::optional<Demand::Reader> reader = demand_.next(streams_may_go_on());
     if (!reader || soon_a_free_connection(at))
       return;
@@ -257,7 +288,7 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   uint64_t limit = flow_.limit();
   // Prefetch may have a connection made while demand waits for one in use.
   if ((!demand_.empty() && !held_since_) || in_flight_ >= limit ||
-      free_connections() <= reserved_connections())
+      free_connections() <= reserved_connections() || !route_.may_ask(at))
     return false;
   // A full transfer, or wait until there is room for one; but never wait with
   // nothing under way.
@@ -292,7 +323,7 @@ Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
     spare_.pop_back();
   } else {
     Transfer::Owner &owner = *this;
-    transfer = std::make_unique<Transfer>(owner, cache_, geometry_, object_, redacted_url_);
+    transfer = std::make_unique<Transfer>(owner, cache_, geometry_, object_);
   }
   transfer->reset(blocks, demand);
   transfers_.push_back(std::move(transfer));
@@ -302,8 +333,9 @@ Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
 void Fetcher::start(Transfer &transfer, TimePoint at) {
   ByteSpan range = transfer.ask();
   transfer.warm = engine_.connections() > engine_.active();
-  Result<HttpEngine::AttemptId> started =
-      engine_.start(object_.effective_url, range, transfer);
+  std::string url = route_.url();
+  transfer.ticket = route_.ask(at);
+  Result<HttpEngine::AttemptId> started = engine_.start(url, range, transfer);
   if (transfer.attempts == 0)
     transfer.first_attempt = at;
   ++transfer.attempts;
@@ -323,6 +355,19 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
         transfer.demand ? "demand" : "prefetch",
         transfer.blocks[transfer.done]->index().value,
         transfer.blocks.size() - transfer.done, transfer.attempts_in_all);
+}
+
+void Fetcher::accepted(Transfer &transfer, const std::string &effective_url) {
+  TimePoint at = now();
+  bool was_clear = route_.clear(at);
+  if (route_.answered(transfer.ticket, effective_url, at))
+    log(LogArea::Http, "#{} target from now on: {}", transfer.attempt_id,
+        redact_url(effective_url));
+  if (!was_clear && route_.clear(at)) { // all that has waited goes on
+    no_prefetch_before_ = {};
+    prefetch_failures_ = 0;
+    trouble_.reset();
+  }
 }
 
 void Fetcher::arrived(uint64_t bytes, TimePoint at) {
@@ -371,8 +416,8 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
                     ? *outcome.error
                     : Error{ErrorKind::Transient, EIO, 0,
                             fmt::format("{}: the answer ended after {} of {} bytes",
-                                        request_text(redacted_url_, transfer.asked()),
-                                        transfer.received, transfer.asked().length()),
+                                        transfer.request(), transfer.received,
+                                        transfer.asked().length()),
                             {}};
   if (progress && error.kind == ErrorKind::Transient) {
     stats_.retries.add();
@@ -380,50 +425,6 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
     return;
   }
   failed(transfer, std::move(error), at);
-}
-
-// Decides between another attempt and giving up.  Prefetch is given one only for
-// blocks that somebody has come to wait for: they hold room meanwhile.
-void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
-  if (!transfer.demand && !gone_) {
-    log(LogArea::Readahead, "prefetch failed: {}", error.what);
-    no_prefetch_before_ =
-        at + from_ms(kPrefetchPause_ms << std::min(prefetch_failures_++, kMaxPauseDoublings));
-    transfer.shed_unwanted(std::make_shared<const Error>(error));
-    if (transfer.complete()) {
-      if (error.kind == ErrorKind::Changed) {
-        warning(error.what); // no reader will tell
-        gone_ = std::make_shared<const Error>(std::move(error));
-      }
-      stats_.failures.add();
-      recycle(transfer);
-      return;
-    }
-    transfer.demand = true;
-  }
-  double chance = std::uniform_real_distribution<double>(0, 1)(random_);
-  std::optional<uint32_t> wait_ms;
-  if (!gone_)
-    wait_ms = retry_wait_ms(policy_, transfer.attempts, error,
-                            static_cast<uint64_t>(std::max<int64_t>(
-                                0, ms_between(transfer.first_attempt, at))),
-                            chance);
-  if (wait_ms) {
-    stats_.retries.add();
-    log(LogArea::Http, "retry in {} ms: {}", *wait_ms, error.what);
-    transfer.not_before = at + from_ms(*wait_ms);
-    return;
-  }
-  stats_.failures.add();
-  if (transfer.attempts_in_all > 1 && !gone_)
-    error.what += fmt::format(" (tried {} times in {:.1f} s)", transfer.attempts_in_all,
-                              to_seconds(at - transfer.first_attempt));
-  auto shared = gone_ ? gone_ : std::make_shared<const Error>(std::move(error));
-  if (shared->kind == ErrorKind::Changed)
-    gone_ = shared;
-  while (!transfer.complete())
-    cache_.fail(*transfer.blocks[transfer.done++], shared);
-  recycle(transfer);
 }
 
 void Fetcher::recycle(Transfer &transfer) {

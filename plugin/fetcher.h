@@ -24,8 +24,10 @@
 // answer shows that the object has changed, nothing more is asked for: every
 // block still wanted fails with that error.
 //
-// Redirects are resolved by the probe; its target stays the one that is asked,
-// also when it comes to refuse.
+// Where redirects led the probe is asked from then on; what is done when that comes
+// to refuse, and when the server is in trouble, route.h decides for all transfers.
+// Those that must wait for it are in line, also those that nobody has asked for yet,
+// and fail with the attempts that others make.
 //
 // Threads: fetch() and poke() any; all else on the engine's (http_engine.h).
 // Ownership: an arriving block handed in carries the fetcher's pin, which ends
@@ -50,6 +52,7 @@
 #include "http_engine.h"
 #include "object.h"
 #include "retry.h"
+#include "route.h"
 #include "stats.h"
 #include "transfer.h"
 
@@ -73,10 +76,11 @@ protected:
 
 class Fetcher final : private HttpEngine::Client, private Transfer::Owner {
 public:
-  // All must outlive the fetcher, but ENGINE must be stopped before it ends.
+  // All must outlive the fetcher, but ENGINE must be stopped before it ends.  URL
+  // is the configured one, which led to OBJECT's.
   Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
           const Geometry &geometry, const ObjectInfo &object,
-          unsigned connections, const RetryPolicy &policy, Stats &stats);
+          const std::string &url, unsigned connections, const RetryPolicy &policy, Stats &stats);
   ~Fetcher();
 
   // BLOCKS are New (BlockCache::claim), in ascending order; READER waits for them.
@@ -93,9 +97,11 @@ public:
 private:
   TimePoint on_turn(TimePoint now) override;
   void on_no_memory() noexcept override;
-  void give_up_on_all(TimePoint now);
+  TimePoint next_turn(TimePoint now) const;
   void take_inbox();
-  void start_due_retries(TimePoint now);
+  void line_up_demand(TimePoint now);
+  void start_waiting(TimePoint now);
+  Transfer *next_waiting(TimePoint now) const;
   void start_demand(TimePoint now);
   bool streams_may_go_on() const;
   bool soon_a_free_connection(TimePoint now);
@@ -104,9 +110,9 @@ private:
   bool start_one_prefetch(TimePoint now);
   Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
   void start(Transfer &transfer, TimePoint now);
+  void accepted(Transfer &transfer, const std::string &effective_url) override;
   void arrived(uint64_t bytes, TimePoint now) override;
   void ended(Transfer &transfer, const HttpOutcome &outcome) override;
-  void failed(Transfer &transfer, Error error, TimePoint now);
   void recycle(Transfer &transfer);
   void note_in_flight(TimePoint now);
   size_t free_connections() const;
@@ -119,12 +125,22 @@ private:
   void replace_slow(TimePoint now);
   void ask_again(Transfer &transfer, TimePoint now);
 
+  // setbacks.cc
+  void failed(Transfer &transfer, Error error, TimePoint now);
+  void failed_with(const Transfer &other, const Error &error, TimePoint now);
+  std::optional<uint32_t> wait_or_give_up(Transfer &transfer, Error error, TimePoint now);
+  void give_up(Transfer &transfer, const std::shared_ptr<const Error> &error);
+  void give_up_on_all();
+  void give_up_on_late(TimePoint now);
+  uint64_t left_ms(const Transfer &transfer, TimePoint now) const;
+  uint64_t least_left_ms(TimePoint now) const;
+  double chance();
+
   HttpEngine &engine_;
   BlockCache &cache_;
   PrefetchSource &source_;
   const Geometry geometry_;
   const ObjectInfo object_;
-  const std::string redacted_url_;
   const size_t connections_;
   const RetryPolicy policy_;
   Stats &stats_;
@@ -134,6 +150,7 @@ private:
 
   // The engine's thread only.
   Flow flow_;
+  Route route_;
   std::vector<std::unique_ptr<Transfer>> transfers_; // running or waiting to retry
   std::vector<std::unique_ptr<Transfer>> spare_;
   std::vector<Block *> batch_; // claimed, for a transfer that is being made
@@ -145,6 +162,7 @@ private:
   double connect_s_ = 0; // until a new connection's first request is sent; 0: not seen
   unsigned prefetch_failures_ = 0; // in a row
   std::shared_ptr<const Error> gone_; // the object has changed
+  std::optional<Error> trouble_;      // the last that all wait for
   const std::shared_ptr<const Error> no_memory_; // made while there is some
   std::minstd_rand random_;
 };

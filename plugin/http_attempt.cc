@@ -303,6 +303,10 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
   if (outcome.first_byte_time > Duration::zero())
     outcome.answer_time = outcome.first_byte_time - time_of(CURLINFO_PRETRANSFER_TIME_T);
   outcome.total_time = time_of(CURLINFO_TOTAL_TIME_T);
+  // Refused, no route, no such host, and silence before all was set up.
+  if (outcome.error && outcome.error->kind == ErrorKind::Transient &&
+      time_of(CURLINFO_PRETRANSFER_TIME_T) == Duration::zero())
+    outcome.error->unreachable = true;
   outcome.first_byte_time += time_of_redirects();
   outcome.total_time += time_of_redirects();
   return outcome;

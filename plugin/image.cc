@@ -154,7 +154,7 @@ Image::Image(const Config &config, Opened &&opened)
     : config_(config), stats_(std::move(opened.stats)), object_(opened.found.object),
       geometry_(opened.geometry), cache_(geometry_, std::move(opened.slab), *stats_),
       engine_(std::move(opened.engine)),
-      fetcher_(*engine_, cache_, *this, geometry_, object_, config.connections,
+      fetcher_(*engine_, cache_, *this, geometry_, object_, config.url, config.connections,
                policy_of(config, UINT_MAX), *stats_),
       readahead_(geometry_,
                  bounds_for(config, cache_.ahead_limit(), kFirstTransfer, kFirstAhead)) {

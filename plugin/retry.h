@@ -11,7 +11,8 @@
 // have gone by since the first one began.
 //
 // What counts as an attempt is the caller's: a transfer that brought bytes
-// before it broke has made progress, and its count and clock start again.
+// before it broke has made progress, and its count and clock start again.  What
+// all transfers wait for together is route.h's.
 //
 // Pure: no clock, sleep or I/O; time and chance are passed in.  Threads: any.
 // Units: ms.  Errors: none.

@@ -7,6 +7,8 @@
 #include <cmath>
 #include <limits>
 
+#include "redact.h"
+
 namespace httpcache {
 
 namespace {
@@ -32,6 +34,7 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   warm = false;
   attempts = 0;
   attempts_in_all = 0;
+  refusals = 0;
   replacements = 0;
 }
 
@@ -43,13 +46,15 @@ ByteSpan Transfer::ask() {
   return asked_;
 }
 
-bool Transfer::on_head(const ResponseHead &head, const std::string &) {
+bool Transfer::on_head(const ResponseHead &head, const std::string &effective_url) {
+  redacted_url_ = redact_url(effective_url);
   Result<ByteSpan> judged = check_answer(object_, head, asked_, redacted_url_);
   if (!judged) {
     verdict = std::move(judged).error();
     return false;
   }
   coming_end_ = std::min(judged.value().last, asked_.last) + 1;
+  owner_.accepted(*this, effective_url);
   return true;
 }
 
@@ -81,7 +86,7 @@ bool Transfer::on_body(std::span<const char> bytes) {
 bool Transfer::credit_progress(TimePoint at) {
   if (received < kProgressBytes)
     return false;
-  attempts = 0;
+  attempts = refusals = 0;
   first_attempt = at;
   return true;
 }

@@ -26,6 +26,7 @@
 #include "geometry.h"
 #include "http_engine.h"
 #include "object.h"
+#include "route.h"
 
 namespace httpcache {
 
@@ -33,6 +34,8 @@ class Transfer final : public HttpReceiver {
 public:
   class Owner {
   public:
+    // A head was found good, which came from EFFECTIVE_URL.
+    virtual void accepted(Transfer &transfer, const std::string &effective_url) = 0;
     // BYTES of what was asked for have come.
     virtual void arrived(uint64_t bytes, TimePoint now) = 0;
     // An attempt is over.
@@ -42,10 +45,8 @@ public:
     ~Owner() = default;
   };
 
-  Transfer(Owner &owner, BlockCache &cache, const Geometry &geometry, const ObjectInfo &object,
-           const std::string &redacted_url)
-      : owner_(owner), cache_(cache), geometry_(geometry), object_(object),
-        redacted_url_(redacted_url) {}
+  Transfer(Owner &owner, BlockCache &cache, const Geometry &geometry, const ObjectInfo &object)
+      : owner_(owner), cache_(cache), geometry_(geometry), object_(object) {}
 
   // Begins anew, with RUN.
   void reset(std::span<Block *const> run, bool is_demand);
@@ -53,6 +54,8 @@ public:
   // What is still missing, as bytes of the object: an attempt asks for it now.
   ByteSpan ask();
   const ByteSpan &asked() const { return asked_; }
+  // "GET URL bytes FIRST-LAST", of an attempt whose head has come.
+  std::string request() const { return request_text(redacted_url_, asked_); }
 
   bool on_head(const ResponseHead &head, const std::string &effective_url) override;
   bool on_body(std::span<const char> bytes) override;
@@ -85,7 +88,9 @@ public:
   bool running = false; // else it waits for not_before
   bool warm = false;    // on a connection that was used before, most likely
   HttpEngine::AttemptId attempt_id = 0;
+  Route::Ticket ticket;  // of the attempt
   unsigned attempts = 0; // without progress
+  unsigned refusals = 0; // by targets that are not asked any more (route.h), in a row
   unsigned attempts_in_all = 0;
   unsigned replacements = 0; // of slow connections
   TimePoint first_attempt{}, this_attempt{}, first_byte{}, not_before{};
@@ -98,7 +103,7 @@ private:
   BlockCache &cache_;
   const Geometry &geometry_;
   const ObjectInfo &object_;
-  const std::string &redacted_url_;
+  std::string redacted_url_; // where the head came from
   uint64_t end_ = 0;
   ByteSpan asked_;
   uint64_t coming_end_ = 0; // of the object; 0: no head accepted

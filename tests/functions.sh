@@ -478,7 +478,7 @@ slow_net ()
         g++ -x c -shared -fPIC -o "$tmp/slow-net.so" "$srcdir/slow-net.c" -ldl
         _usual_preload=${NBDKIT_PRELOAD-}
     fi
-    unset SLOW_DNS_S FAKE_TRIP_US LOG_SOCKOPT
+    unset SLOW_DNS_S NO_DNS FAKE_TRIP_US LOG_SOCKOPT
     export NBDKIT_PRELOAD="$_usual_preload"
     if [ $# -gt 0 ]; then
         export "$@"

@@ -2,9 +2,10 @@
  * Copyright the httpcache authors
  *
  * A library to preload: names that begin with "slow" take SLOW_DNS_S seconds
- * to be looked up, then are this machine; with FAKE_TRIP_US every TCP
- * connection says that its round trip takes so long.  Loopback has neither.
- * And options set on sockets are lines "LEVEL NAME VALUE" in the file LOG_SOCKOPT.
+ * to be looked up, then are this machine, but no name server answers as long as
+ * there is a file NO_DNS; with FAKE_TRIP_US every TCP connection says that its
+ * round trip takes so long.  Loopback has nothing of this.  And options set on
+ * sockets are lines "LEVEL NAME VALUE" in the file LOG_SOCKOPT.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -31,6 +32,10 @@ getaddrinfo (const char *node, const char *service, const struct addrinfo *hints
   const char *seconds = getenv ("SLOW_DNS_S");
 
   if (node != NULL && seconds != NULL && strncmp (node, "slow", 4) == 0) {
+    const char *no_dns = getenv ("NO_DNS");
+
+    if (no_dns != NULL && access (no_dns, F_OK) == 0)
+      return EAI_AGAIN;
     sleep ((unsigned) atoi (seconds));
     node = "127.0.0.1";
   }

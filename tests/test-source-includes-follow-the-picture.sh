@@ -11,10 +11,12 @@ set -e -u
 picture='
 plugin:       config curl_library image
 image:        block_cache config fetcher http_engine locality object probe readahead retry
-fetcher:      arrival block_cache demand flow http_engine object retry transfer
+fetcher:      arrival block_cache demand flow http_engine object retry route transfer
 laggards:     fetcher
+setbacks:     fetcher
 demand:       block_cache
-transfer:     block_cache http_engine object
+transfer:     block_cache http_engine object route
+route:        retry
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
 http_engine:  config http_attempt http_errors http_options http_sockets http_times object

@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// setbacks.cc - the part of fetcher.h that sees to what has failed: who tries again,
+// who waits for the server, and who is told.
+
+#include "fetcher.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log.h"
+
+namespace httpcache {
+
+namespace {
+
+// After a failed prefetch; doubles with each further one.
+constexpr int64_t kPrefetchPause_ms = 500;
+constexpr unsigned kMaxPauseDoublings = 6; // 32 s
+
+} // namespace
+
+double Fetcher::chance() { return std::uniform_real_distribution<double>(0, 1)(random_); }
+
+// Until its time is over.
+uint64_t Fetcher::left_ms(const Transfer &transfer, TimePoint at) const {
+  if (policy_.deadline_ms == 0)
+    return UINT32_MAX;
+  int64_t left = policy_.deadline_ms - ms_between(transfer.first_attempt, at);
+  return static_cast<uint64_t>(std::max<int64_t>(0, left));
+}
+
+uint64_t Fetcher::least_left_ms(TimePoint at) const {
+  uint64_t least = UINT32_MAX;
+  for (const auto &transfer : transfers_)
+    if (!transfer->running && transfer->demand)
+      least = std::min(least, left_ms(*transfer, at));
+  return least;
+}
+
+// An attempt has failed.
+void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
+  if (gone_) {
+    give_up(transfer, gone_);
+    return;
+  }
+  std::string note = transfer.ticket.resolving ? route_.note() : "";
+  Route::Fate fate = route_.failed(transfer.ticket, error, at, least_left_ms(at), chance());
+  if (fate == Route::Fate::Refused) {
+    log(LogArea::Http, "#{} refused, the configured URL is asked anew: {}", transfer.attempt_id,
+        error.what);
+    --transfer.attempts; // nor is it the transfer's failure
+    --transfer.attempts_in_all;
+    ++transfer.refusals;
+    transfer.not_before = at;
+    return;
+  }
+  error.what += note;
+  if (fate != Route::Fate::Own)
+    trouble_ = error;
+  if (fate == Route::Fate::Shared)
+    failed_with(transfer, error, at);
+  std::string what = error.what;
+  if (std::optional<uint32_t> wait_ms = wait_or_give_up(transfer, std::move(error), at)) {
+    bool own = fate == Route::Fate::Own;
+    transfer.not_before = own ? at + from_ms(*wait_ms) : at;
+    stats_.retries.add();
+    log(LogArea::Http, "retry in {} ms: {}",
+        own ? int64_t{*wait_ms} : std::max<int64_t>(0, ms_between(at, route_.not_before())), what);
+  }
+  if (std::all_of(transfers_.begin(), transfers_.end(), [](auto &t) { return t->running; }))
+    route_.nobody_waits(at, chance());
+}
+
+// All that wait have failed with OTHER, by ERROR.
+void Fetcher::failed_with(const Transfer &other, const Error &error, TimePoint at) {
+  std::vector<Transfer *> waiting; // transfers_ changes as they give up
+  for (const auto &transfer : transfers_)
+    if (!transfer->running && transfer.get() != &other)
+      waiting.push_back(transfer.get());
+  for (Transfer *transfer : waiting) {
+    if (error.kind == ErrorKind::Transient) {
+      ++transfer->attempts;
+      ++transfer->attempts_in_all;
+    }
+    ByteSpan bytes = transfer->ask();
+    Error theirs = error;
+    theirs.what += fmt::format("; bytes {}-{} waited for that", bytes.first, bytes.last);
+    wait_or_give_up(*transfer, std::move(theirs), at);
+  }
+  if (error.kind == ErrorKind::Transient)
+    return;
+  auto shared = std::make_shared<const Error>(error);
+  while (Block *block = demand_.take_any())
+    cache_.fail(*block, shared);
+}
+
+// Decides between another attempt, and after how long, and giving up.  Prefetch is
+// given one only for blocks that somebody has come to wait for: they hold room
+// meanwhile.
+std::optional<uint32_t> Fetcher::wait_or_give_up(Transfer &transfer, Error error, TimePoint at) {
+  if (!transfer.demand) {
+    log(LogArea::Readahead, "prefetch failed: {}", error.what);
+    no_prefetch_before_ =
+        at + from_ms(kPrefetchPause_ms << std::min(prefetch_failures_++, kMaxPauseDoublings));
+    transfer.shed_unwanted(std::make_shared<const Error>(error));
+    if (transfer.complete()) {
+      if (error.kind == ErrorKind::Changed) {
+        warning(error.what); // no reader will tell
+        gone_ = std::make_shared<const Error>(std::move(error));
+      }
+      stats_.failures.add();
+      recycle(transfer);
+      return std::nullopt;
+    }
+    transfer.demand = true;
+  }
+  int64_t elapsed_ms = std::max<int64_t>(0, ms_between(transfer.first_attempt, at));
+  std::optional<uint32_t> wait_ms = retry_wait_ms(policy_, transfer.attempts, error,
+                                                  static_cast<uint64_t>(elapsed_ms), chance());
+  if (wait_ms)
+    return wait_ms;
+  if (transfer.attempts_in_all > 1)
+    error.what += fmt::format(" (tried {} times in {:.1f} s)", transfer.attempts_in_all,
+                              to_seconds(at - transfer.first_attempt));
+  auto shared = std::make_shared<const Error>(std::move(error));
+  if (shared->kind == ErrorKind::Changed)
+    gone_ = shared;
+  give_up(transfer, shared);
+  return std::nullopt;
+}
+
+void Fetcher::give_up(Transfer &transfer, const std::shared_ptr<const Error> &error) {
+  stats_.failures.add();
+  while (!transfer.complete())
+    cache_.fail(*transfer.blocks[transfer.done++], error);
+  recycle(transfer);
+}
+
+// The object has changed: what has not been asked for will not be.
+void Fetcher::give_up_on_all() {
+  while (Block *block = demand_.take_any())
+    cache_.fail(*block, gone_);
+  for (size_t i = 0; i < transfers_.size();) // give_up() moves another to place i
+    if (transfers_[i]->running)
+      ++i;
+    else
+      give_up(*transfers_[i], gone_);
+}
+
+// Whose time is over before the server may be asked again need not wait for that.
+void Fetcher::give_up_on_late(TimePoint at) {
+  for (size_t i = 0; i < transfers_.size();) { // as in give_up_on_all()
+    Transfer &transfer = *transfers_[i];
+    if (transfer.running || !transfer.demand || !trouble_ || left_ms(transfer, at) > 0) {
+      ++i;
+      continue;
+    }
+    ByteSpan bytes = transfer.ask();
+    Error error = *trouble_;
+    error.what += fmt::format("; bytes {}-{} waited {:.1f} s for the server", bytes.first,
+                              bytes.last, to_seconds(at - transfer.first_attempt));
+    give_up(transfer, std::make_shared<const Error>(std::move(error)));
+  }
+}
+
+} // namespace httpcache
