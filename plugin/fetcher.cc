@@ -112,13 +112,13 @@ TimePoint Fetcher::on_turn(TimePoint at) {
     overtake_laggards(at);
     replace_slow(at);
   }
+  start_waiting(at);
+  start_demand(at);
+  start_prefetch(at);
   if (!route_.may_ask(at)) {
     line_up_demand(at);
     give_up_on_late(at);
   }
-  start_waiting(at);
-  start_demand(at);
-  start_prefetch(at);
   return next_turn(at);
 }
 

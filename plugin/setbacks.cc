@@ -90,11 +90,6 @@ void Fetcher::failed_with(const Transfer &other, const Error &error, TimePoint a
     theirs.what += fmt::format("; bytes {}-{} waited for that", bytes.first, bytes.last);
     wait_or_give_up(*transfer, std::move(theirs), at);
   }
-  if (error.kind == ErrorKind::Transient)
-    return;
-  auto shared = std::make_shared<const Error>(error);
-  while (Block *block = demand_.take_any())
-    cache_.fail(*block, shared);
 }
 
 // Decides between another attempt, and after how long, and giving up.  Prefetch is
