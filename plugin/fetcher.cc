@@ -152,6 +152,7 @@ void Fetcher::on_no_memory() noexcept {
   while (Block *block = demand_.take_any())
     cache_.fail(*block, no_memory_);
   in_flight_ = 0;
+  route_.attempts_dropped();
   stats_.failures.add();
 }
 

@@ -45,18 +45,25 @@ Result<std::unique_ptr<HttpEngine>> HttpEngine::create(const Config &config, Sta
   if (!options)
     return std::move(options).error();
   std::unique_ptr<HttpEngine> engine(new HttpEngine(std::move(options).value(), stats));
-  if (Result<void> ok = engine->set_up(); !ok)
+  if (Result<void> ok = engine->make_multi(); !ok)
     return std::move(ok).error();
   return engine;
 }
 
-Result<void> HttpEngine::set_up() {
-  multi_ = curl_multi_init();
-  if (multi_ == nullptr)
+Result<void> HttpEngine::make_multi() {
+  CURLM *multi = curl_multi_init();
+  if (multi == nullptr)
     return no_memory("curl_multi_init");
   long connections = static_cast<long>(options_->config().connections);
-  curl_multi_setopt(as_multi(multi_), CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
-  curl_multi_setopt(as_multi(multi_), CURLMOPT_MAXCONNECTS, connections);
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+  curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
+  void *old = multi_;
+  {
+    MutexLock lock(multi_mu_);
+    multi_ = multi;
+  }
+  if (old != nullptr)
+    curl_multi_cleanup(as_multi(old));
   return {};
 }
 
@@ -87,11 +94,10 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan
   std::unique_ptr<HttpAttempt> attempt = std::move(taken).value();
   AttemptId id = ++last_id_;
   spread_streams();
-  Result<void> sent = attempt->begin(id, url, range, receiver, follow_redirects);
-  if (sent)
-    sent = send(*attempt);
-  if (!sent)
-    return std::move(sent).error();
+  Result<void> begun = attempt->begin(id, url, range, receiver, follow_redirects);
+  if (!begun)
+    return std::move(begun).error();
+  send(*attempt);
   active_.push_back(std::move(attempt));
   stats_.requests.add();
   stats_.peak_active.raise_to(active_.size());
@@ -113,10 +119,11 @@ size_t HttpEngine::connections_for(bool multiplexed) const {
   return multiplexed ? (requests + kStreams - 1) / kStreams : requests;
 }
 
-Result<void> HttpEngine::send(HttpAttempt &attempt) {
+// libcurl refuses a handle for want of memory only, and from then on, it was seen,
+// perhaps every one: the multi handle must be made anew.
+void HttpEngine::send(HttpAttempt &attempt) {
   if (curl_multi_add_handle(as_multi(multi_), attempt.easy()) != CURLM_OK)
-    return no_memory("curl_multi_add_handle");
-  return {};
+    throw std::bad_alloc();
 }
 
 // ATTEMPT was answered.  True: with a redirect, and it goes on.
@@ -125,13 +132,12 @@ bool HttpEngine::follow_redirect(HttpAttempt &attempt, int curl_code) {
   if (!next)
     return false;
   curl_multi_remove_handle(as_multi(multi_), attempt.easy());
-  Result<void> sent = attempt.go_on(*std::move(next));
-  if (sent)
-    sent = send(attempt);
-  if (sent)
-    return true;
-  attempt.fail(std::move(sent).error());
-  return false;
+  if (Result<void> ready = attempt.go_on(*std::move(next)); !ready) {
+    attempt.fail(std::move(ready).error());
+    return false;
+  }
+  send(attempt);
+  return true;
 }
 
 size_t HttpEngine::index_of(AttemptId id) const {
@@ -281,6 +287,11 @@ Result<void> HttpEngine::start_thread() {
 void HttpEngine::run() {
   while (!stopping_.load())
     try {
+      if (no_memory_ && !make_multi()) {
+        std::this_thread::sleep_for(kNoMemoryPause);
+        continue;
+      }
+      no_memory_ = false;
       turn(std::chrono::seconds(10));
     } catch (const std::bad_alloc &) {
       drop_all();
@@ -291,7 +302,7 @@ void HttpEngine::drop_all() noexcept {
   for (auto &attempt : active_)
     curl_multi_remove_handle(as_multi(multi_), attempt->easy());
   active_.clear();
-  woken_.store(false);
+  no_memory_ = true;
   next_turn_ = now() + kNoMemoryPause;
   if (client_ != nullptr)
     client_->on_no_memory();
@@ -301,13 +312,18 @@ void HttpEngine::stop() {
   if (!thread_.joinable())
     return;
   stopping_.store(true);
-  curl_multi_wakeup(as_multi(multi_));
+  {
+    MutexLock lock(multi_mu_);
+    curl_multi_wakeup(as_multi(multi_));
+  }
   thread_.join();
 }
 
 void HttpEngine::wake() {
-  if (!woken_.exchange(true))
-    curl_multi_wakeup(as_multi(multi_));
+  if (woken_.exchange(true))
+    return;
+  MutexLock lock(multi_mu_);
+  curl_multi_wakeup(as_multi(multi_));
 }
 
 } // namespace httpcache

@@ -12,8 +12,9 @@
 // Threads.  One thread at a time drives the engine: before start_thread() the
 // caller of turn() (the probe, on nbdkit's main thread, where errors still
 // reach the user), afterwards the engine's own.  Everything is called on that
-// thread, receivers and client too, except wake() and stop().  There is no
-// lock.  A receiver is called back until its on_done() or until cancel(), and
+// thread, receivers and client too, except wake() and stop().  The one
+// lock keeps wake() from a multi handle that is being replaced.  A receiver is
+// called back until its on_done() or until cancel(), and
 // may start and cancel attempts in on_done(), not in on_head() or on_body().
 //
 // With HTTP/2 requests share connections, four each at most.  libcurl's windows,
@@ -25,7 +26,8 @@
 // libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).
 //
 // No memory is no end either: where std::bad_alloc comes up in a turn, all attempts
-// are dropped, the client is told, and the next turn begins a moment later.
+// and connections are dropped, the client is told, and a moment later it goes on
+// with a new multi handle.  start() and turn() throw it.
 //
 // Errors are made from libcurl's codes in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ENGINE_H
@@ -46,6 +48,7 @@
 #include "http_options.h"
 #include "http_sockets.h"
 #include "http_times.h"
+#include "mutex.h"
 #include "object.h"
 #include "stats.h"
 
@@ -104,11 +107,11 @@ public:
 
 private:
   HttpEngine(std::unique_ptr<HttpOptions> options, Stats &stats);
-  Result<void> set_up();
+  Result<void> make_multi();
   Result<std::unique_ptr<HttpAttempt>> take_handle();
   void spread_streams();
   size_t connections_for(bool multiplexed) const;
-  Result<void> send(HttpAttempt &attempt);
+  void send(HttpAttempt &attempt);
   bool follow_redirect(HttpAttempt &attempt, int curl_code);
   size_t index_of(AttemptId id) const;
   std::unique_ptr<HttpAttempt> remove(size_t index);
@@ -127,7 +130,9 @@ private:
   const uint32_t timeout_s_;
   Client *client_ = nullptr;
   HttpTimes times_;
-  void *multi_ = nullptr; // CURLM
+  void *multi_ = nullptr;   // CURLM; the engine's thread writes it
+  Mutex multi_mu_;          // under this, and wake() reads it so
+  bool no_memory_ = false;  // multi_ is to be made anew
   std::vector<std::unique_ptr<HttpAttempt>> active_;
   std::vector<std::unique_ptr<HttpAttempt>> idle_; // handles to be used again
   AttemptId last_id_ = 0;

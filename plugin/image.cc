@@ -175,7 +175,14 @@ Image::Image(const Config &config, Opened &&opened)
 
 Image::~Image() { stop(); }
 
-Result<void> Image::start() { return engine_->start_thread(); }
+Result<void> Image::start() {
+  MutexLock lock(start_mu_);
+  if (started_)
+    return {};
+  Result<void> started = engine_->start_thread();
+  started_ = started.ok();
+  return started;
+}
 
 void Image::stop() {
   if (std::exchange(stopped_, true))

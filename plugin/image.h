@@ -70,7 +70,8 @@ public:
   static Result<std::unique_ptr<Image>> open(const Config &config);
   ~Image();
 
-  Result<void> start();
+  // Once it has succeeded, nothing.
+  Result<void> start() EXCLUDES(start_mu_);
   // Ends the engine and shows the statistics.  No read may be under way.
   void stop();
 
@@ -119,6 +120,8 @@ private:
   BlockCache cache_;
   const std::unique_ptr<HttpEngine> engine_;
   Fetcher fetcher_;
+  Mutex start_mu_;
+  bool started_ GUARDED_BY(start_mu_) = false;
   bool stopped_ = false;
 
   Mutex plan_mu_;

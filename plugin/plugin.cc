@@ -157,8 +157,11 @@ int get_ready() {
   });
 }
 
+// Without a thread it is open() that fails: were it this, nbdkit --run would wait for
+// ever for a client that waits for nbdkit.
 int after_fork() {
-  return guarded([]() { return plugin->image->start(); });
+  (void)guarded([]() { return plugin->image->start(); });
+  return 0;
 }
 
 void cleanup() {
@@ -181,6 +184,8 @@ void *open(int) {
     });
     return nullptr;
   }
+  if (guarded([]() { return plugin->image->start(); }) == -1)
+    return nullptr;
   return NBDKIT_HANDLE_NOT_NEEDED;
 }
 

@@ -83,6 +83,9 @@ public:
   // Nobody waits for the server any more: who comes next need not wait long.
   void nobody_waits(TimePoint now, double random01);
 
+  // All attempts are gone, unheard: who waits for them need not.
+  void attempts_dropped() { not_before_ = held_until_; }
+
   // For messages: what was asked and why, if the configured URL is asked again.
   std::string note() const;
 

@@ -249,6 +249,19 @@ TEST_CASE("who comes when all others have given up need not wait long", "[route]
   CHECK_FALSE(w.route.clear(w.at + from_ms(100))); // still by one at a time
 }
 
+TEST_CASE("attempts that are dropped let the next one go, but not before Retry-After", "[route]") {
+  World w(kUrl);
+  w.failed(w.ask(), status(503));
+  w.later(100);
+  w.ask();
+  CHECK_FALSE(w.route.may_ask(w.at));
+  w.route.attempts_dropped();
+  CHECK(w.route.may_ask(w.at));
+  w.failed(w.ask(), held(2));
+  w.route.attempts_dropped();
+  w.check_waits(2000);
+}
+
 TEST_CASE("an attempt that ends by itself lets the next one go", "[route]") {
   World w(kUrl);
   w.failed(w.ask(), status(503));
