@@ -7,9 +7,8 @@
 
 namespace httpcache {
 
-Result<void> Arrival::start(HttpEngine &engine, const std::string &url,
-                            bool follow_redirects) {
-  Result<HttpEngine::AttemptId> started = engine.start(url, asked_, *this, follow_redirects);
+Result<void> Arrival::start(HttpEngine &engine) {
+  Result<HttpEngine::AttemptId> started = engine.start(request_, *this);
   if (!started)
     return std::move(started).error();
   id_ = started.value();
@@ -26,7 +25,7 @@ bool Arrival::on_head(const ResponseHead &head, const std::string &effective_url
 }
 
 bool Arrival::on_body(std::span<const char> bytes) {
-  uint64_t room = asked_.length() - bytes_.size();
+  uint64_t room = asked().length() - bytes_.size();
   size_t n = static_cast<size_t>(std::min<uint64_t>(room, bytes.size()));
   bytes_.insert(bytes_.end(), bytes.begin(), bytes.begin() + static_cast<ptrdiff_t>(n));
   return n == bytes.size();

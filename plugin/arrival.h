@@ -15,6 +15,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "error.h"
@@ -26,12 +27,12 @@ namespace httpcache {
 
 class Arrival final : public HttpReceiver {
 public:
-  explicit Arrival(ByteSpan asked) : asked_(asked) {}
+  explicit Arrival(HttpRequest request) : request_(std::move(request)) {}
 
   // Asks for it.  Before this it is done() with nothing.
-  Result<void> start(HttpEngine &engine, const std::string &url, bool follow_redirects);
+  Result<void> start(HttpEngine &engine);
 
-  const ByteSpan &asked() const { return asked_; }
+  const ByteSpan &asked() const { return request_.range; }
   HttpEngine::AttemptId id() const { return id_; }
   bool done() const { return done_; }
   const std::optional<ResponseHead> &head() const { return head_; }
@@ -44,7 +45,7 @@ private:
   bool on_body(std::span<const char> bytes) override;
   void on_done(const HttpOutcome &outcome) override;
 
-  ByteSpan asked_;
+  const HttpRequest request_;
   HttpEngine::AttemptId id_ = 0;
   bool done_ = true;
   std::optional<ResponseHead> head_;

@@ -64,6 +64,7 @@ struct Error {
   std::optional<uint32_t> retry_after_s =
       std::nullopt; // server's wish, uncapped
   bool unreachable = false; // no connection was made, so nothing was asked
+  bool cache_suspected = false; // a cache may have said it: ask once past caches
 
   // The same error with "PREFIX: " before its text.
   Error &add_context(std::string_view prefix) {

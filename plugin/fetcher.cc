@@ -336,7 +336,8 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
   transfer.warm = engine_.connections() > engine_.active();
   std::string url = route_.url();
   transfer.ticket = route_.ask(at);
-  Result<HttpEngine::AttemptId> started = engine_.start(url, range, transfer);
+  Result<HttpEngine::AttemptId> started = engine_.start(
+      {.url = url, .range = range, .past_caches = transfer.past_caches()}, transfer);
   if (transfer.attempts == 0)
     transfer.first_attempt = at;
   ++transfer.attempts;

@@ -154,13 +154,11 @@ HttpAttempt::~HttpAttempt() {
     curl_easy_cleanup(as_easy(easy_));
 }
 
-Result<void> HttpAttempt::begin(uint64_t id, const std::string &url, ByteSpan range,
-                                HttpReceiver &receiver, bool follow_redirects) {
+Result<void> HttpAttempt::begin(uint64_t id, const HttpRequest &request,
+                                HttpReceiver &receiver) {
   id_ = id;
   receiver_ = &receiver;
-  url_ = url;
-  range_ = range;
-  follow_ = follow_redirects;
+  asked_ = request;
   redirects_ = 0;
   opened_ = 0;
   started_ = now();
@@ -176,7 +174,7 @@ Result<void> HttpAttempt::ask() {
   error_text_[0] = '\0';
   hop_started_ = last_heard_ = last_progress_ = now();
   since_progress_ = 0;
-  return options_.ask(easy_, url_, range_);
+  return options_.ask(easy_, asked_);
 }
 
 void HttpAttempt::heard(size_t bytes) {
@@ -188,10 +186,12 @@ void HttpAttempt::heard(size_t bytes) {
   }
 }
 
-std::string HttpAttempt::request() const { return request_text(redact_url(url_), range_); }
+std::string HttpAttempt::request() const {
+  return request_text(redact_url(asked_.url), asked_.range);
+}
 
 bool HttpAttempt::is_redirect() const {
-  return follow_ && options_.config().follow_location && head_.status >= 300 &&
+  return asked_.follow_redirects && options_.config().follow_location && head_.status >= 300 &&
          head_.status < 400 && !head_.location.empty();
 }
 
@@ -206,9 +206,9 @@ bool HttpAttempt::head_is_final() const {
 bool HttpAttempt::judge() {
   judged_ = true;
   // In clear the proxy reads and answers requests itself.
-  if (head_.status >= 400 && url_.starts_with("http:"))
-    head_.via = options_.asked_how(url_).via.proxy;
-  stopped_ = !receiver_->on_head(head_, url_);
+  if (head_.status >= 400 && asked_.url.starts_with("http:"))
+    head_.via = options_.asked_how(asked_.url).via.proxy;
+  stopped_ = !receiver_->on_head(head_, asked_.url);
   discarding_ = stopped_ && head_.content_length.value_or(UINT64_MAX) <= kSmallBody;
   return !stopped_ || discarding_;
 }
@@ -237,7 +237,7 @@ std::string HttpAttempt::why_not_followed(const std::string &url) const {
   if (!protocol_allowed(config.protocols, scheme))
     return fmt::format("redirected to {}, which protocols={} does not allow", redact_url(url),
                        config.protocols);
-  if (scheme == "http" && url_.starts_with("https:") && !config.insecure_redirects)
+  if (scheme == "http" && asked_.url.starts_with("https:") && !config.insecure_redirects)
     return fmt::format("redirected from https to {}, where anybody on the way could change what "
                        "is sent; insecure-redirects=true follows it all the same",
                        redact_url(url));
@@ -263,7 +263,7 @@ std::optional<std::string> HttpAttempt::redirected_to(int curl_code) {
 Result<void> HttpAttempt::go_on(std::string url) {
   count_connections();
   ++redirects_;
-  url_ = std::move(url);
+  asked_.url = std::move(url);
   return ask();
 }
 
@@ -286,7 +286,7 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
   if (own_error_)
     outcome.error = std::move(own_error_);
   else if (curl_code != CURLE_OK && !stopped_) {
-    AskedHow how = options_.asked_how(url_);
+    AskedHow how = options_.asked_how(asked_.url);
     curl_easy_getinfo(as_easy(easy_), CURLINFO_HTTP_CONNECTCODE, &how.connect_status);
     outcome.error = error_from_curl(curl_code, error_text_.get(), request(), how);
   }
@@ -316,11 +316,11 @@ void HttpAttempt::trace(const HttpOutcome &outcome) const {
   std::optional<unsigned> number = sockets_.number_of_ended(easy_);
   std::string redirect;
   if (redirects_ > 0)
-    redirect = fmt::format(" redirects={} to={}", redirects_, redact_url(url_));
+    redirect = fmt::format(" redirects={} to={}", redirects_, redact_url(asked_.url));
   log(LogArea::Http,
       "#{} done bytes={}-{} status={} connection={}{}{}{} first_byte_ms={:.1f} "
       "total_ms={:.1f} received={} outcome={}",
-      id_, range_.first, range_.last, head_.status,
+      id_, asked_.range.first, asked_.range.last, head_.status,
       number ? std::to_string(*number) : "closed",
       outcome.new_connection                       ? " new"
       : outcome.first_byte_time > Duration::zero() ? " re-used"

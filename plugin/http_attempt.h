@@ -70,8 +70,7 @@ public:
 
   // A new request, called ID in traces.  RECEIVER must live until the last
   // callback of libcurl's and the last function called here.
-  Result<void> begin(uint64_t id, const std::string &url, ByteSpan range,
-                     HttpReceiver &receiver, bool follow_redirects);
+  Result<void> begin(uint64_t id, const HttpRequest &request, HttpReceiver &receiver);
 
   // libcurl is done, with CURL_CODE.  A redirect to follow?  If so and it can be
   // followed, the URL; one that cannot becomes an error.
@@ -131,9 +130,7 @@ private:
   // Of the request under way.
   uint64_t id_ = 0;
   HttpReceiver *receiver_ = nullptr;
-  std::string url_; // of this hop
-  ByteSpan range_;
-  bool follow_ = true;     // redirects
+  HttpRequest asked_;      // of this hop
   unsigned redirects_ = 0; // followed so far
   long opened_ = 0;        // connections, in all hops
   ResponseHead head_;

@@ -3,12 +3,14 @@
 
 #include "http_credentials.h"
 
+#include <algorithm>
 #include <string_view>
 #include <vector>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
 
+#include "ascii.h"
 #include "http_errors.h"
 #include "url.h"
 
@@ -45,6 +47,27 @@ std::string hash_header(const Config &config) {
   return s3 ? fmt::format("x-{}-content-sha256: {}", provider, kHashOfNothing) : "";
 }
 
+// With these a cache asks the server, an old one by the second.
+constexpr std::string_view kPastCaches[] = {"Cache-Control: no-cache", "Pragma: no-cache"};
+
+std::string_view name_of(std::string_view line) { return line.substr(0, line.find_first_of(":;")); }
+
+bool has_name_of(const std::vector<std::string> &lines, std::string_view line) {
+  return std::any_of(lines.begin(), lines.end(), [&](const std::string &other) {
+    return equal_nocase(name_of(other), name_of(line));
+  });
+}
+
+Result<void> make_list(const std::vector<std::string> &lines, void *&list) {
+  for (const std::string &line : lines) {
+    curl_slist *longer = curl_slist_append(as_list(list), line.c_str());
+    if (longer == nullptr)
+      return no_memory("curl_slist_append");
+    list = longer;
+  }
+  return {};
+}
+
 } // namespace
 
 Result<std::unique_ptr<HttpCredentials>> HttpCredentials::create(const Config &config) {
@@ -58,16 +81,23 @@ Result<void> HttpCredentials::allocate() {
   std::vector<std::string> lines = config_.headers;
   if (std::string line = hash_header(config_); !line.empty())
     lines.push_back(line);
-  for (const std::string &line : lines) {
-    curl_slist *longer = curl_slist_append(as_list(header_list_), line.c_str());
-    if (longer == nullptr)
-      return no_memory("curl_slist_append");
-    header_list_ = longer;
+  if (Result<void> ok = make_list(lines, header_list_); !ok)
+    return ok;
+  std::vector<std::string> past_caches;
+  for (std::string_view line : kPastCaches) {
+    past_caches.emplace_back(line);
+    if (!has_name_of(config_.headers, line)) // else the user knows better
+      lines.emplace_back(line);
   }
-  return {};
+  if (Result<void> ok = make_list(lines, past_caches_list_); !ok)
+    return ok;
+  return make_list(past_caches, only_past_caches_list_);
 }
 
-HttpCredentials::~HttpCredentials() { curl_slist_free_all(as_list(header_list_)); }
+HttpCredentials::~HttpCredentials() {
+  for (void *list : {header_list_, past_caches_list_, only_past_caches_list_})
+    curl_slist_free_all(as_list(list));
+}
 
 bool HttpCredentials::trusted(const std::string &url) const {
   return same_origin(url, config_.url);
@@ -80,7 +110,7 @@ const Netrc::Entry *HttpCredentials::login_of_netrc(const std::string &url, bool
   return entry != nullptr && !entry->login.empty() ? entry : nullptr;
 }
 
-Result<void> HttpCredentials::give(void *easy, const std::string &url) const {
+Result<void> HttpCredentials::give(void *easy, const std::string &url, bool past_caches) const {
   CURL *c = static_cast<CURL *>(easy);
   CURLcode first_failure = CURLE_OK;
   auto set = [&](CURLoption option, auto value) {
@@ -106,7 +136,10 @@ Result<void> HttpCredentials::give(void *easy, const std::string &url) const {
                                           : bearer ? CURLAUTH_BEARER
                                                    : CURLAUTH_BASIC));
   set(CURLOPT_COOKIE, secret(config_.cookie));
-  set(CURLOPT_HTTPHEADER, to_origin ? as_list(header_list_) : nullptr);
+  void *headers = past_caches ? to_origin ? past_caches_list_ : only_past_caches_list_
+                  : to_origin ? header_list_
+                              : nullptr;
+  set(CURLOPT_HTTPHEADER, as_list(headers));
   if (!config_.sslcert.empty()) {
     set(CURLOPT_SSLCERT, secret(config_.sslcert));
     set(CURLOPT_SSLKEY, secret(config_.sslkey));

@@ -10,6 +10,9 @@
 // when the configured URL is https; netrc's `default` is for the configured
 // URL alone.
 //
+// Headers to get past caches are no secret and go to whoever is asked; they are here
+// because libcurl takes all headers as one list.
+//
 // Threads: one at a time.  Must outlive the handles that it was given to.
 // Errors: LocalIo, for want of memory or of the feature in libcurl.
 #ifndef HTTPCACHE_HTTP_CREDENTIALS_H
@@ -34,7 +37,7 @@ public:
 
   // Tells EASY, a CURL*, the credentials for URL and no others, and URL itself,
   // in the form that is signed.
-  Result<void> give(void *easy, const std::string &url) const;
+  Result<void> give(void *easy, const std::string &url, bool past_caches) const;
 
 private:
   explicit HttpCredentials(const Config &config) : config_(config) {}
@@ -43,6 +46,8 @@ private:
 
   const Config &config_;
   void *header_list_ = nullptr; // curl_slist
+  // Also curl_slists: those with what gets past caches, and that alone.
+  void *past_caches_list_ = nullptr, *only_past_caches_list_ = nullptr;
 };
 
 } // namespace httpcache

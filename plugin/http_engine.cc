@@ -86,23 +86,23 @@ Result<std::unique_ptr<HttpAttempt>> HttpEngine::take_handle() {
   return attempt;
 }
 
-Result<HttpEngine::AttemptId> HttpEngine::start(const std::string &url, ByteSpan range,
-                                                HttpReceiver &receiver, bool follow_redirects) {
+Result<HttpEngine::AttemptId> HttpEngine::start(const HttpRequest &request,
+                                                HttpReceiver &receiver) {
   Result<std::unique_ptr<HttpAttempt>> taken = take_handle();
   if (!taken)
     return std::move(taken).error();
   std::unique_ptr<HttpAttempt> attempt = std::move(taken).value();
   AttemptId id = ++last_id_;
   spread_streams();
-  Result<void> begun = attempt->begin(id, url, range, receiver, follow_redirects);
+  Result<void> begun = attempt->begin(id, request, receiver);
   if (!begun)
     return std::move(begun).error();
   send(*attempt);
   active_.push_back(std::move(attempt));
   stats_.requests.add();
   stats_.peak_active.raise_to(active_.size());
-  log(LogArea::Http, "#{} start bytes={}-{} active={}", id, range.first, range.last,
-      active_.size());
+  log(LogArea::Http, "#{} start bytes={}-{} active={}{}", id, request.range.first,
+      request.range.last, active_.size(), request.past_caches ? " past caches" : "");
   return id;
 }
 

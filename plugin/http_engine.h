@@ -76,10 +76,8 @@ public:
   ~HttpEngine();
   HttpEngine(const HttpEngine &) = delete;
 
-  // RECEIVER must live until its on_done() or cancel().  Without
-  // FOLLOW_REDIRECTS one is an answer like any other.
-  Result<AttemptId> start(const std::string &url, ByteSpan range,
-                          HttpReceiver &receiver, bool follow_redirects = true);
+  // RECEIVER must live until its on_done() or cancel().
+  Result<AttemptId> start(const HttpRequest &request, HttpReceiver &receiver);
   void cancel(AttemptId id);
   // From now on RECEIVER hears of attempt ID.
   void hand_over(AttemptId id, HttpReceiver &receiver);

@@ -212,11 +212,11 @@ Result<void> HttpOptions::set_up(void *easy) const {
   return set_up_proxy(easy, config_);
 }
 
-Result<void> HttpOptions::ask(void *easy, const std::string &url, ByteSpan range) const {
-  std::string asked = fmt::format("{}-{}", range.first, range.last);
-  if (curl_easy_setopt(static_cast<CURL *>(easy), CURLOPT_RANGE, asked.c_str()) != CURLE_OK)
+Result<void> HttpOptions::ask(void *easy, const HttpRequest &request) const {
+  std::string range = fmt::format("{}-{}", request.range.first, request.range.last);
+  if (curl_easy_setopt(static_cast<CURL *>(easy), CURLOPT_RANGE, range.c_str()) != CURLE_OK)
     return no_memory("curl_easy_setopt");
-  return credentials_->give(easy, url);
+  return credentials_->give(easy, request.url, request.past_caches);
 }
 
 } // namespace httpcache

@@ -25,6 +25,14 @@
 
 namespace httpcache {
 
+// Asks for RANGE of URL.
+struct HttpRequest {
+  std::string url;
+  ByteSpan range;
+  bool follow_redirects = true; // else one is an answer like any other
+  bool past_caches = false;     // no cache on the way may answer from what it holds
+};
+
 class HttpOptions {
 public:
   static Result<std::unique_ptr<HttpOptions>> create(const Config &config);
@@ -37,9 +45,9 @@ public:
 
   // To EASY, a CURL*: all that stays the same from one request to the next.
   Result<void> set_up(void *easy) const;
-  // And what does not: asks for RANGE of URL, with secrets only if it is of the
-  // configured origin.
-  Result<void> ask(void *easy, const std::string &url, ByteSpan range) const;
+  // And what does not: REQUEST, with secrets only if its URL is of the configured
+  // origin.
+  Result<void> ask(void *easy, const HttpRequest &request) const;
 
 private:
   explicit HttpOptions(const Config &config) : config_(config) {}

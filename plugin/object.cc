@@ -13,6 +13,9 @@ namespace {
 
 constexpr long kPartialContent = 206;
 
+// The errors that a cache may be suspected of go on so, behind request_text().
+constexpr std::string_view kAnswered = ": server answered ";
+
 // What a server says of itself, fit for a message.
 std::string quoted(std::string_view text) {
   constexpr size_t kMost = 100;
@@ -196,15 +199,23 @@ Error later_200(const Case &c, const ObjectInfo &object) {
                      "did answer ranges before");
 }
 
+// A 416 that the object's end does not explain.
+Error unexplained_416(const Case &c, std::string_view why_not) {
+  Error error =
+      c.permanent(fmt::format("server answered {}{}", status_text(c.head.status), why_not));
+  error.cache_suspected = true;
+  return error;
+}
+
 // A 416 after the size was known.
 Error later_416(const Case &c, const ObjectInfo &object) {
   const auto &range = c.head.content_range;
-  if (range && range->total && *range->total != object.size)
+  bool told = range && range->total;
+  if (told && *range->total != object.size)
     return changed_size(c, object.size, *range->total);
-  return c.permanent(
-      fmt::format("server answered {}, though the file has {} bytes{}",
-                  status_text(c.head.status), object.size,
-                  range && range->total ? ", as that answer says too" : ""));
+  return unexplained_416(c, fmt::format(", though the file has {} bytes, {}", object.size,
+                                        told ? "as that answer says too"
+                                             : "without telling a size"));
 }
 
 } // namespace
@@ -294,20 +305,17 @@ Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
 
   if (head.status == 416) {
     if (!head.malformed.empty())
-      return c.permanent(fmt::format("server answered {} with a malformed {}",
-                                     status_text(head.status), head.malformed));
+      return unexplained_416(c, fmt::format(" with a malformed {}", head.malformed));
     if (!head.content_range || !head.content_range->total)
-      return c.permanent(fmt::format(
-          "server answered {} without telling the size of the file{}",
-          status_text(head.status),
-          asked.first > 0 ? " (is offset= beyond its end?)" : ""));
+      return unexplained_416(
+          c, fmt::format(" without telling the size of the file{}",
+                         asked.first > 0 ? " (is offset= beyond its end?)" : ""));
     uint64_t size = *head.content_range->total;
     if (asked.first > 0 && asked.first >= size)
       return beyond_end(size);
     if (size > 0)
-      return c.permanent(fmt::format(
-          "server answered {}, though it says that the file has {} bytes",
-          status_text(head.status), size));
+      return unexplained_416(
+          c, fmt::format(", though it says that the file has {} bytes", size));
     return object;
   }
   // An empty file is the one that can be answered whole: Apache does so.
@@ -385,6 +393,20 @@ Result<ByteSpan> check_answer(const ObjectInfo &object,
                     "(Content-Range: bytes {}-{}/*)",
                     span.value().first, span.value().last));
   return span;
+}
+
+Error failed_past_caches(const Error &first, Error second) {
+  std::string_view words = second.what;
+  size_t begin = first.what.find(kAnswered);
+  if (begin != first.what.npos && words.starts_with(first.what.substr(0, begin) + ": "))
+    words.remove_prefix(begin + 2);
+  second.what = fmt::format(
+      "{}; asked once more past caches, with Cache-Control: no-cache: {}{}", first.what, words,
+      second.cache_suspected
+          ? " (does a cache on the way, or a node of the server, hold another version or only a "
+            "part of the file? have it cleared, or use a URL that goes around it)"
+          : "");
+  return second;
 }
 
 } // namespace httpcache

@@ -33,6 +33,12 @@
 // tells so, else Transient: ranges did work.  All have errno EIO:
 // nbdkit passes few others on to a client.
 //
+// A 416 to a range that lies within the object, as far as is known, may be the word of
+// a cache that holds another version or a part (containerized-data-importer issue
+// 3543).  Such an error is Permanent with cache_suspected: whoever asked does so
+// once more with `Cache-Control: no-cache`, and what then fails tells of both
+// (failed_past_caches()).  One that tells another total than is pinned is Changed.
+//
 // Pure functions, any thread.  REDACTED_URL is text for messages, from
 // redact_url(); nothing here sees an unredacted one.  Error texts read
 // "GET https://host/disk bytes 0-262143: server answered 503 Service
@@ -87,8 +93,8 @@ struct ObjectInfo {
 // size 0, and then there is no body to check.  Otherwise go on with
 // check_answer() of the same head, which tells what the body holds.
 //
-// ASKED.first is the `offset` parameter, so a 416 that tells a total says that
-// the offset lies beyond the object's end.
+// ASKED.first is the `offset` parameter, so a 416 that tells no larger total says
+// that the offset lies beyond the object's end.
 Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
                                      std::string_view redacted_url);
 
@@ -100,6 +106,10 @@ Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
 Result<ByteSpan> check_answer(const ObjectInfo &object,
                               const ResponseHead &head, ByteSpan asked,
                               std::string_view redacted_url);
+
+// What is told when the request that failed with FIRST, for which a cache was
+// suspected, was made again past caches and failed with SECOND.
+Error failed_past_caches(const Error &first, Error second);
 
 // "GET https://host/disk bytes 0-262143", the start of every error text about
 // one request; also for errors that curl reports.

@@ -38,31 +38,34 @@ Result<ObjectInfo> Probe::judge(const Arrival &first) const {
   return object;
 }
 
-void Probe::send_scouts(const std::string &url, ByteSpan asked, unsigned scouts, Found &found) {
+void Probe::send_scouts(const HttpRequest &request, unsigned scouts, Found &found) {
   log(LogArea::Http, "long link: {} scouts", scouts);
   for (unsigned i = 1; i <= scouts; ++i) {
-    uint64_t step = i * asked.length();
-    auto scout = std::make_unique<Arrival>(ByteSpan{asked.first + step, asked.last + step});
+    uint64_t step = i * request.range.length();
+    HttpRequest theirs = request;
+    theirs.range = {request.range.first + step, request.range.last + step};
     // Not to where a redirect leads: a look-up of another host's name could be
     // under way when nbdkit forks, and libcurl's thread for it be gone then.
-    if (!scout->start(engine_, url, false))
+    theirs.follow_redirects = false;
+    auto scout = std::make_unique<Arrival>(theirs);
+    if (!scout->start(engine_))
       return;
     found.arrivals.push_back(std::move(scout));
   }
 }
 
-Result<Probe::Found> Probe::try_once(const std::string &url, ByteSpan asked, unsigned scouts) {
+Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts) {
   Found found;
-  found.arrivals.push_back(std::make_unique<Arrival>(asked));
+  found.arrivals.push_back(std::make_unique<Arrival>(request));
   Arrival &first = *found.arrivals.front();
-  if (Result<void> started = first.start(engine_, url, true); !started)
+  if (Result<void> started = first.start(engine_); !started)
     return std::move(started).error();
   while (!first.done() && !first.head()) {
     engine_.turn(scouts > 0 ? kLook : std::chrono::seconds(1));
     std::optional<Duration> trip;
     if (scouts > 0 && (trip = engine_.handshake_trip())) {
       if (*trip >= kLongTrip)
-        send_scouts(url, asked, scouts, found);
+        send_scouts(request, scouts, found);
       scouts = 0;
     }
   }
@@ -84,12 +87,21 @@ Result<Probe::Found> Probe::run(const std::string &url, ByteSpan asked, unsigned
                                 const RetryPolicy &policy) {
   std::minstd_rand random(std::random_device{}());
   TimePoint begin = now();
+  std::optional<Error> suspected; // a cache, of this
   for (unsigned attempts = 1;; ++attempts) {
-    Result<Found> tried = try_once(url, asked, scouts);
+    Result<Found> tried =
+        try_once({.url = url, .range = asked, .past_caches = suspected.has_value()}, scouts);
     if (tried)
       return tried;
     double chance = std::uniform_real_distribution<double>(0, 1)(random);
     Error error = std::move(tried).error();
+    if (suspected) {
+      error = failed_past_caches(*suspected, std::move(error));
+    } else if (error.cache_suspected) {
+      log(LogArea::Http, "once more past caches: {}", error.what);
+      suspected = std::move(error);
+      continue;
+    }
     std::optional<uint32_t> wait_ms =
         retry_wait_ms(policy, attempts, error,
                       static_cast<uint64_t>(ms_between(begin, now())), chance);

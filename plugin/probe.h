@@ -17,7 +17,8 @@
 //
 // Threads: drives ENGINE on the calling thread, before the engine has one of
 // its own.  Transient failures are tried again as retry.h says, here with the
-// caller waiting; a scout's failure is nobody's concern.  Ownership: Found owns
+// caller waiting, and what a cache is suspected of once past caches (object.h); a
+// scout's failure is nobody's concern.  Ownership: Found owns
 // the arrivals, which must outlive their attempts or be handed over.  Errors: as
 // object.h and http_engine.h make them.
 #ifndef HTTPCACHE_PROBE_H
@@ -54,9 +55,9 @@ public:
                     const RetryPolicy &policy);
 
 private:
-  Result<Found> try_once(const std::string &url, ByteSpan asked, unsigned scouts);
+  Result<Found> try_once(const HttpRequest &request, unsigned scouts);
   Result<ObjectInfo> judge(const Arrival &first) const;
-  void send_scouts(const std::string &url, ByteSpan asked, unsigned scouts, Found &found);
+  void send_scouts(const HttpRequest &request, unsigned scouts, Found &found);
 
   HttpEngine &engine_;
   Stats &stats_;

@@ -57,6 +57,12 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
     transfer.not_before = at;
     return;
   }
+  if (transfer.turn_past_caches(error)) {
+    log(LogArea::Http, "#{} once more past caches: {}", transfer.attempt_id, error.what);
+    --transfer.attempts; // nor is that one
+    transfer.not_before = at;
+    return;
+  }
   error.what += note;
   if (fate != Route::Fate::Own)
     trouble_ = error;

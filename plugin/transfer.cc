@@ -36,6 +36,7 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   attempts_in_all = 0;
   refusals = 0;
   replacements = 0;
+  suspected_.reset();
 }
 
 ByteSpan Transfer::ask() {
@@ -53,6 +54,7 @@ bool Transfer::on_head(const ResponseHead &head, const std::string &effective_ur
     verdict = std::move(judged).error();
     return false;
   }
+  suspected_.reset();
   coming_end_ = std::min(judged.value().last, asked_.last) + 1;
   owner_.accepted(*this, effective_url);
   return true;
@@ -81,6 +83,16 @@ bool Transfer::on_body(std::span<const char> bytes) {
     bytes = bytes.subspan(n);
   }
   return !enough;
+}
+
+bool Transfer::turn_past_caches(Error &error) {
+  if (!suspected_ && error.cache_suspected) {
+    suspected_ = error;
+    return true;
+  }
+  if (suspected_)
+    error = failed_past_caches(*suspected_, std::move(error));
+  return false;
 }
 
 bool Transfer::credit_progress(TimePoint at) {

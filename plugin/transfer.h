@@ -67,6 +67,11 @@ public:
   // Did the body end before what its own head promised?
   bool broke_off() const { return geometry_.object_offset(pos) < coming_end_; }
 
+  // An attempt has failed with ERROR.  True: a cache may be to blame, so that the next
+  // one is to ask past_caches(); if this one did, ERROR tells of the first answer, too.
+  bool turn_past_caches(Error &error);
+  bool past_caches() const { return suspected_.has_value(); }
+
   // If this attempt brought enough, the count of attempts starts again.
   bool credit_progress(TimePoint at);
 
@@ -104,6 +109,7 @@ private:
   const Geometry &geometry_;
   const ObjectInfo &object_;
   std::string redacted_url_; // where the head came from
+  std::optional<Error> suspected_; // a cache, of this; until an answer is good
   uint64_t end_ = 0;
   ByteSpan asked_;
   uint64_t coming_end_ = 0; // of the object; 0: no head accepted

@@ -107,18 +107,27 @@ TEST_CASE("an offset beyond the end is told with the size", "[object]") {
   ResponseHead head = answer(416, {"Content-Range: bytes */1000"});
   Error error = probe_error(head, {4096, 4195});
   CHECK(error.kind == ErrorKind::Permanent);
+  CHECK_FALSE(error.cache_suspected);
   CHECK(says(error, "offset=4096 lies beyond the end of the file, which has "
                     "1000 bytes"));
   CHECK(says(probe_error(head, {1000, 1099}),
              "offset=1000 lies at the end of the file, which has 1000 bytes"));
-  // Not the user's fault, this one.
-  CHECK(says(probe_error(head, {999, 1000}),
+}
+
+TEST_CASE("a first 416 that no end explains may be a cache's", "[object]") {
+  auto suspected = [](const ResponseHead &head, ByteSpan asked) {
+    Error error = probe_error(head, asked);
+    CHECK(error.kind == ErrorKind::Permanent);
+    CHECK(error.cache_suspected);
+    return error;
+  };
+  CHECK(says(suspected(answer(416, {"Content-Range: bytes */1000"}), {999, 1000}),
              "server answered 416 Range Not Satisfiable, though it says that "
              "the file has 1000 bytes"));
-  CHECK(says(probe_error(answer(416), {4096, 4195}),
+  CHECK(says(suspected(answer(416), {4096, 4195}),
              "without telling the size of the file (is offset="));
-  CHECK(says(probe_error(answer(416)), "without telling the size"));
-  CHECK(says(probe_error(answer(416, {"Content-Range: bytes */-1"})),
+  CHECK(says(suspected(answer(416), kAsked), "without telling the size"));
+  CHECK(says(suspected(answer(416, {"Content-Range: bytes */-1"}), kAsked),
              "malformed Content-Range 'bytes */-1'"));
 }
 
@@ -411,16 +420,35 @@ TEST_CASE("a later 416 is a change, or the server's fault", "[object]") {
   Error error = answer_error(
       object(), answer(416, {"Content-Range: bytes */50"}), {500, 599});
   CHECK(error.kind == ErrorKind::Changed);
+  CHECK_FALSE(error.cache_suspected);
   CHECK(says(error, "from 1000 bytes to 50 bytes"));
 
   error = answer_error(object(), answer(416, {"Content-Range: bytes */1000"}),
                        {500, 599});
   CHECK(error.kind == ErrorKind::Permanent);
+  CHECK(error.cache_suspected);
   CHECK(says(error, "416 Range Not Satisfiable, though the file has 1000 "
                     "bytes, as that answer says too"));
   error = answer_error(object(), answer(416), {500, 599});
   CHECK(error.kind == ErrorKind::Permanent);
-  CHECK_FALSE(says(error, "as that answer"));
+  CHECK(error.cache_suspected);
+  CHECK(says(error, "bytes, without telling a size"));
+}
+
+TEST_CASE("what fails past caches too is told with what came before", "[object]") {
+  Error first = answer_error(object(), answer(416), {500, 599});
+  Error second = answer_error(object(), answer(416, {"Content-Range: bytes */1000"}), {500, 599});
+  Error both = failed_past_caches(first, second);
+  CHECK(both.kind == ErrorKind::Permanent);
+  CHECK(both.what.starts_with(first.what + "; asked once more past caches, with Cache-Control: "
+                                           "no-cache: server answered 416"));
+  CHECK(says(both, "as that answer says too (does a cache "));
+
+  // Of another URL, which is named.
+  both = failed_past_caches(first, {ErrorKind::Transient, EIO, 0, "GET http://b bytes 0-9: no", {}});
+  CHECK(both.kind == ErrorKind::Transient);
+  CHECK(both.what == first.what + "; asked once more past caches, with Cache-Control: no-cache: "
+                                  "GET http://b bytes 0-9: no");
 }
 
 TEST_CASE("a later 200 is a change, or a bad day", "[object]") {
