@@ -156,7 +156,7 @@ Result<void> config_set(ConfigDraft &draft, std::string_view key,
     if (again && key == "url")
       return bad_value(key, redact_url(value),
                        fmt::format("url was given already, as {}; one disk "
-                                   "image is served",
+                                   "image is served, and where else it is, mirror= says",
                                    redact_url(draft.config.url)));
     return parameter.set(draft, value);
   }
@@ -165,6 +165,12 @@ Result<void> config_set(ConfigDraft &draft, std::string_view key,
       fmt::format("unknown parameter '{}'{}`nbdkit httpcache --help` lists them all",
                   escape_controls(key),
                   meant == nullptr ? "; " : fmt::format(": did you mean '{}'? ", meant->key)));
+}
+
+std::vector<std::string> Config::urls() const {
+  std::vector<std::string> all = {url};
+  all.insert(all.end(), mirrors.begin(), mirrors.end());
+  return all;
 }
 
 uint64_t physical_memory_bytes() {
@@ -195,11 +201,16 @@ Result<Config> config_finish(ConfigDraft &&draft, uint64_t memory_bytes) {
         overflow ? "more than 2^64" : fmt::format("{}", cache_bytes),
         memory_bytes, memory_bytes / config.blocksize));
 
-  std::string scheme = config.url.substr(0, config.url.find(':'));
-  if (!protocol_allowed(config.protocols, scheme))
-    return bad_value("protocols", config.protocols,
-                     fmt::format("does not allow {}, which is what url={} wants", scheme,
-                                 redact_url(config.url)));
+  const std::vector<std::string> urls = config.urls();
+  for (const std::string &url : urls) {
+    std::string scheme = url.substr(0, url.find(':'));
+    if (!protocol_allowed(config.protocols, scheme))
+      return bad_value("protocols", config.protocols,
+                       fmt::format("does not allow {}, which is what {}={} wants", scheme,
+                                   &url == &urls.front() ? "url" : "mirror", redact_url(url)));
+    if (std::count(urls.begin(), urls.end(), url) > 1)
+      return bad_value("mirror", redact_url(url), "is given twice; name each place once");
+  }
 
   constexpr uint64_t kMaxEnd = std::numeric_limits<int64_t>::max();
   if (config.size && *config.size > kMaxEnd - config.offset)

@@ -68,6 +68,8 @@ inline constexpr uint32_t kMaxRetryDelayMs = uint32_t{60} * 60 * 1000;
 inline constexpr uint32_t kDefaultRetryDelayMs = 250; // a lost connection is soon made again
 inline constexpr uint32_t kDefaultRetryMaxTimeS = 120; // then EIO is better than silence
 
+inline constexpr size_t kMaxMirrors = 15; // beside the URL
+
 inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
 
 inline constexpr const char *kDefaultProtocols = "http,https";
@@ -93,6 +95,7 @@ enum class IpVersion { Any, V4, V6 };
 struct Config {
   std::string url;     // percent-encoded, without user info.  Show it through
                        // redact_url() only: the query may be a signature
+  std::vector<std::string> mirrors; // other URLs of the same; likewise
   uint64_t offset = 0; // bytes of the object before the export
   std::optional<uint64_t> size; // bytes of the export; none: to the end
   uint32_t blocksize = kDefaultBlockSize; // bytes; a power of two
@@ -147,6 +150,9 @@ struct Config {
   bool insecure_redirects = false;       // also from https to http
   bool ignore_etag = false;              // of what tells that the object has changed
   std::string protocols = kDefaultProtocols; // as libcurl takes them
+
+  // That of url= and then the mirrors.
+  std::vector<std::string> urls() const;
 };
 
 // What .config has gathered so far.

@@ -19,9 +19,6 @@ namespace {
 // gives such at slice edges), and is progress from one disk sector on.
 constexpr uint64_t kShortAnswerBytes = 512;
 
-// Of the connections, prefetch leaves one in eight, at least one, to demand.
-constexpr size_t kReservedShare = 8;
-
 // A new connection's handshakes alone, TCP's and TLS 1.3's, until one was measured, in
 // round trips.
 constexpr double kConnectTrips = 2;
@@ -40,14 +37,15 @@ bool differs(uint64_t value, uint64_t told) {
 
 Fetcher::Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
                  const Geometry &geometry, const ObjectInfo &object,
-                 const std::string &url, unsigned connections, const RetryPolicy &policy,
-                 Stats &stats)
-    : engine_(engine), cache_(cache), source_(source), geometry_(geometry),
-      object_(object), connections_(connections), policy_(policy), stats_(stats),
+                 std::span<const std::string> urls, size_t first, bool ignore_etag,
+                 unsigned connections, const RetryPolicy &policy, Stats &stats)
+    : engine_(engine), cache_(cache), source_(source), geometry_(geometry), policy_(policy),
+      stats_(stats),
       // No more blocks can be new at a time; with room for all, fetch() cannot fail
       // and leave a block that nobody brings.
       demand_(cache.capacity()),
-      flow_(geometry.block_size(), connections), route_(url, object.effective_url, policy),
+      mirrors_(urls, first, object, policy, geometry.block_size(), connections),
+      checks_(engine, mirrors_, ignore_etag),
       no_memory_(std::make_shared<const Error>(no_memory("fetching blocks"))),
       random_(std::random_device{}()) {
   engine_.set_client(*this);
@@ -71,12 +69,12 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   Transfer &transfer = new_transfer(run, false);
   transfer.first_attempt = transfer.this_attempt = transfer.not_before = at;
   transfer.attempts = transfer.attempts_in_all = 1;
-  transfer.ask();
-  transfer.ticket = route_.ticket_of_probe(at);
+  Mirror &mirror = mirrors_.first();
+  transfer.ask(mirror);
+  transfer.ticket = mirror.route.ticket_of_probe(at);
   bool wanted = !arrival.head() || transfer.on_head(*arrival.head(), arrival.effective_url());
-  in_flight_ += transfer.missing();
-  transfer.asked_with = in_flight_;
-  note_in_flight(at);
+  mirrors_.began(mirror, transfer.missing(), at);
+  transfer.asked_with = mirror.in_flight;
   if (wanted && arrival.head())
     wanted = transfer.on_body(arrival.bytes());
   if (wanted && !arrival.done()) {
@@ -88,34 +86,38 @@ void Fetcher::adopt(const Arrival &arrival, Block &block) {
   // What is missing is asked for in the ordinary way, on the first turn.
   if (!arrival.done())
     engine_.cancel(arrival.id());
-  in_flight_ -= transfer.missing();
-  note_in_flight(at);
+  mirrors_.ended(mirror, transfer.missing(), at);
   if (transfer.complete())
     recycle(transfer);
 }
 
-size_t Fetcher::free_connections() const {
-  size_t active = engine_.active();
-  return active < connections_ ? connections_ - active : 0;
+void Fetcher::check_mirrors() {
+  only_checks_ = true;
+  checks_.run();
+  only_checks_ = false;
 }
 
 TimePoint Fetcher::on_turn(TimePoint at) {
+  if (only_checks_)
+    return at + kIdle;
   demand_.take_inbox();
-  if (bool jumping = demand_.jumping(at); jumping != flow_.queue_is_short()) {
+  if (bool jumping = demand_.jumping(at); jumping != mirrors_.queue_is_short()) {
     log(LogArea::Readahead, "{}",
         jumping ? "readers jump: the queue is kept short" : "no reader jumps any more");
-    flow_.keep_queue_short(jumping);
+    mirrors_.keep_queue_short(jumping);
   }
+  checks_.look(at);
   if (gone_) {
     give_up_on_all();
-  } else if (route_.clear(at)) {
+  } else if (mirrors_.clear(at)) {
+    leave_silent(at);
     overtake_laggards(at);
     replace_slow(at);
   }
   start_waiting(at);
   start_demand(at);
   start_prefetch(at);
-  if (!route_.may_ask(at)) {
+  if (!mirrors_.may_ask(at)) {
     line_up_demand(at);
     give_up_on_late(at);
   }
@@ -123,15 +125,14 @@ TimePoint Fetcher::on_turn(TimePoint at) {
 }
 
 TimePoint Fetcher::next_turn(TimePoint at) const {
-  TimePoint next = at + kIdle;
-  bool may_ask = route_.may_ask(at);
+  TimePoint next = std::min(at + kIdle, checks_.next_look());
+  bool may_ask = mirrors_.may_ask(at);
   for (const auto &transfer : transfers_)
-    if (!transfer->running && may_ask && free_connections() > 0)
+    if (!transfer->running && may_ask && transfer->not_before > at)
       next = std::min(next, transfer->not_before);
     else if (!transfer->running && !may_ask && transfer->demand && trouble_)
       next = std::min(next, at + from_ms(static_cast<int64_t>(left_ms(*transfer, at))));
-  if (!may_ask)
-    next = std::min(next, route_.not_before());
+  next = std::min(next, mirrors_.next_may_ask(at));
   if (no_prefetch_before_ > at)
     next = std::min(next, no_prefetch_before_);
   if (engine_.active() > 0)
@@ -151,8 +152,8 @@ void Fetcher::on_no_memory() noexcept {
   transfers_.clear();
   while (Block *block = demand_.take_any())
     cache_.fail(*block, no_memory_);
-  in_flight_ = 0;
-  route_.attempts_dropped();
+  mirrors_.all_dropped();
+  checks_.all_dropped();
   stats_.failures.add();
 }
 
@@ -160,7 +161,7 @@ void Fetcher::on_no_memory() noexcept {
 // shares what becomes of the attempts of others, and its time runs.
 void Fetcher::line_up_demand(TimePoint at) {
   size_t most = static_cast<size_t>(std::max<uint64_t>(
-      1, flow_.transfer_bytes() / geometry_.block_size()));
+      1, mirrors_.transfer_bytes() / geometry_.block_size()));
   while (std::optional<Demand::Reader> reader = demand_.next(true)) {
     demand_.take(*reader, most, batch_, at);
     Transfer &transfer = new_transfer(batch_, true);
@@ -171,42 +172,50 @@ void Fetcher::line_up_demand(TimePoint at) {
 }
 
 void Fetcher::start_waiting(TimePoint at) {
-  while (free_connections() > 0 && route_.may_ask(at)) {
-    Transfer *next = next_waiting(at);
-    if (next == nullptr)
-      return;
-    start(*next, at);
-  }
+  while (mirrors_.free_connections() > 0 && mirrors_.may_ask(at) && start_one_waiting(at))
+    ;
 }
 
-// Of those whose time has come: who was refused most, for it cannot go round when such
-// a one asks; then who was tried least, for it may be the bytes that another wants
-// with which the server has its trouble.
-Transfer *Fetcher::next_waiting(TimePoint at) const {
+// Of those whose time has come and that a mirror may be asked for: who was refused most,
+// for it cannot go round when such a one asks; then who was tried least, for it may be
+// the bytes that another wants with which the server has its trouble.
+bool Fetcher::start_one_waiting(TimePoint at) {
   Transfer *best = nullptr;
+  Mirror *mirror = nullptr;
   auto rank = [](const Transfer &t) {
     return std::tuple(-static_cast<int64_t>(t.refusals), !t.demand, t.attempts);
   };
-  for (const auto &transfer : transfers_)
-    if (!transfer->running && transfer->not_before <= at &&
-        (best == nullptr || rank(*transfer) < rank(*best)))
+  for (const auto &transfer : transfers_) {
+    if (transfer->running || transfer->not_before > at ||
+        (best != nullptr && rank(*best) <= rank(*transfer)))
+      continue;
+    Mirrors::Set not_those = transfer->refused | transfer->avoided;
+    if ((mirrors_.known() & ~not_those) == 0)
+      not_those = transfer->refused;
+    if (Mirror *asked = mirrors_.soonest(transfer->missing(), at, not_those)) {
       best = transfer.get();
-  return best;
+      mirror = asked;
+    }
+  }
+  if (best == nullptr)
+    return false;
+  start(*best, *mirror, at);
+  return true;
 }
 
 void Fetcher::start_demand(TimePoint at) {
   size_t most = static_cast<size_t>(std::max<uint64_t>(
-      1, flow_.transfer_bytes() / geometry_.block_size()));
-  while (free_connections() > 0 && route_.may_ask(at)) {
+      1, mirrors_.transfer_bytes() / geometry_.block_size()));
+  while (Mirror *mirror = mirrors_.soonest(geometry_.block_size(), at)) {
     std::optional<Demand::Reader> reader = demand_.next(streams_may_go_on());
-    if (!reader || soon_a_free_connection(at))
+    if (!reader || soon_a_free_connection(*mirror, at))
       return;
     demand_.take(*reader, most, batch_, at);
-    add_what_follows();
+    add_what_follows(*mirror);
     Transfer &transfer = new_transfer(batch_, true);
     batch_.clear();
     transfer.for_stream = *reader == Demand::Reader::Streaming;
-    start(transfer, at);
+    start(transfer, *mirror, at);
   }
 }
 
@@ -214,25 +223,21 @@ void Fetcher::start_demand(TimePoint at) {
 // delays nobody else.  Beside readers that jump, only for what keeps the wire full,
 // but always for something.
 bool Fetcher::streams_may_go_on() const {
-  if (!flow_.queue_is_short())
+  if (!mirrors_.queue_is_short())
     return true;
   uint64_t asked = 0;
   for (const auto &transfer : transfers_)
     if (transfer->running && transfer->for_stream)
       asked += transfer->missing();
-  return asked == 0 || (asked < flow_.limit() && free_connections() > reserved_connections());
+  return asked == 0 || (asked < mirrors_.limit() &&
+                        mirrors_.free_connections() > mirrors_.reserved_connections());
 }
 
-// Those that prefetch, and streams beside jumps, leave free.
-size_t Fetcher::reserved_connections() const {
-  return connections_ == 1 ? 0 : std::max<size_t>(1, connections_ / kReservedShare);
-}
-
-// Makes the demand transfer in batch_ longer.
-void Fetcher::add_what_follows() {
+// Makes the demand transfer in batch_, of MIRROR, longer.
+void Fetcher::add_what_follows(const Mirror &mirror) {
   size_t n = batch_.size();
   size_t most = static_cast<size_t>(kMaxWithBeyond / geometry_.block_size());
-  size_t beyond = static_cast<size_t>(flow_.bytes_worth_a_trip() / geometry_.block_size());
+  size_t beyond = static_cast<size_t>(mirror.flow.bytes_worth_a_trip() / geometry_.block_size());
   if (gone_ || n >= most || beyond == 0)
     return;
   BlockIndex last = batch_.back()->index();
@@ -242,19 +247,20 @@ void Fetcher::add_what_follows() {
 }
 
 // Would demand do better to wait for a connection than to have one made?
-bool Fetcher::soon_a_free_connection(TimePoint at) {
-  double trip = flow_.round_trip_s();
+bool Fetcher::soon_a_free_connection(const Mirror &mirror, TimePoint at) {
+  double trip = mirror.flow.round_trip_s();
   if (trip == 0)
     trip = to_seconds(engine_.handshake_trip().value_or(Duration::zero()));
-  double connect_s = connect_s_ > 0 ? connect_s_ : kConnectTrips * trip;
+  double connect_s = mirror.connect_s > 0 ? mirror.connect_s : kConnectTrips * trip;
   double soonest_s = connect_s;
   // With fewer connections than requests, requests share them and need not wait.
   if (engine_.connections() == engine_.active() && engine_.active() > 0)
     for (const auto &transfer : transfers_) {
-      if (transfer->running && engine_.multiplexed(transfer->attempt_id))
+      if (!transfer->running || transfer->mirror != &mirror)
+        continue;
+      if (engine_.multiplexed(transfer->attempt_id))
         return false; // they share a connection that is there
-      if (transfer->running)
-        soonest_s = std::min(soonest_s, transfer->left_s(at, trip));
+      soonest_s = std::min(soonest_s, transfer->left_s(at, trip));
     }
   if (soonest_s < connect_s) {
     if (!held_since_)
@@ -269,15 +275,18 @@ bool Fetcher::soon_a_free_connection(TimePoint at) {
 void Fetcher::start_prefetch(TimePoint at) {
   if (gone_ || at < no_prefetch_before_)
     return;
-  uint64_t transfer = flow_.transfer_bytes(), limit = flow_.limit(), ahead = flow_.ahead_bytes();
+  uint64_t transfer = mirrors_.transfer_bytes(), limit = mirrors_.limit(),
+           ahead = mirrors_.ahead_bytes();
   if (transfer != told_transfer_ || differs(limit, told_limit_) || differs(ahead, told_ahead_)) {
     told_transfer_ = transfer;
     told_limit_ = limit;
     told_ahead_ = ahead;
-    log(LogArea::Readahead,
-        "link rate={:.1f}MB/s trip={:.1f}ms think={:.1f}ms in_flight_limit={} transfer={}",
-        flow_.bytes_per_second() / 1e6, flow_.round_trip_s() * 1e3, flow_.think_s() * 1e3, limit,
-        transfer);
+    for (const Mirror &mirror : mirrors_)
+      if (mirrors_.healthy(mirror))
+        log(LogArea::Readahead,
+            "link rate={:.1f}MB/s trip={:.1f}ms think={:.1f}ms in_flight_limit={} transfer={}",
+            mirror.flow.bytes_per_second() / 1e6, mirror.flow.round_trip_s() * 1e3,
+            mirror.flow.think_s() * 1e3, mirror.flow.limit(), mirror.flow.transfer_bytes());
     source_.link_changed(transfer, ahead);
   }
   hungry_.store(false);
@@ -286,19 +295,17 @@ void Fetcher::start_prefetch(TimePoint at) {
 }
 
 bool Fetcher::start_one_prefetch(TimePoint at) {
-  uint64_t limit = flow_.limit();
   // Prefetch may have a connection made while demand waits for one in use.
-  if ((!demand_.empty() && !held_since_) || in_flight_ >= limit ||
-      free_connections() <= reserved_connections() || !route_.may_ask(at))
+  if (!demand_.empty() && !held_since_)
     return false;
-  // A full transfer, or wait until there is room for one; but never wait with
-  // nothing under way.
-  uint64_t room = limit - in_flight_;
-  if (room < std::min(told_transfer_, limit) && in_flight_ > 0)
+  Mirror *mirror = mirrors_.least_busy(at);
+  if (mirror == nullptr)
     return false;
   // In its first round trips a new connection brings little: more of them, with less
   // each, fill a link sooner.
-  uint64_t length = engine_.connections() > engine_.active() ? told_transfer_ : told_transfer_ / 2;
+  uint64_t length = mirror->flow.transfer_bytes();
+  if (engine_.connections() <= engine_.active())
+    length /= 2;
   batch_.assign(static_cast<size_t>(std::max<uint64_t>(1, length / geometry_.block_size())),
                 nullptr);
   size_t n = source_.next_prefetch(batch_);
@@ -313,7 +320,7 @@ bool Fetcher::start_one_prefetch(TimePoint at) {
   }
   Transfer &transfer = new_transfer(std::span(batch_).first(n), false);
   batch_.clear();
-  start(transfer, at);
+  start(transfer, *mirror, at);
   return true;
 }
 
@@ -324,18 +331,18 @@ Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
     spare_.pop_back();
   } else {
     Transfer::Owner &owner = *this;
-    transfer = std::make_unique<Transfer>(owner, cache_, geometry_, object_);
+    transfer = std::make_unique<Transfer>(owner, cache_, geometry_);
   }
   transfer->reset(blocks, demand);
   transfers_.push_back(std::move(transfer));
   return *transfers_.back();
 }
 
-void Fetcher::start(Transfer &transfer, TimePoint at) {
-  ByteSpan range = transfer.ask();
+void Fetcher::start(Transfer &transfer, Mirror &mirror, TimePoint at) {
+  ByteSpan range = transfer.ask(mirror);
   transfer.warm = engine_.connections() > engine_.active();
-  std::string url = route_.url();
-  transfer.ticket = route_.ask(at);
+  std::string url = mirror.route.url();
+  transfer.ticket = mirror.route.ask(at);
   Result<HttpEngine::AttemptId> started = engine_.start(
       {.url = url, .range = range, .past_caches = transfer.past_caches()}, transfer);
   if (transfer.attempts == 0)
@@ -349,9 +356,8 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
   transfer.attempt_id = started.value();
   transfer.this_attempt = at;
   transfer.running = true;
-  in_flight_ += range.length();
-  transfer.asked_with = in_flight_;
-  note_in_flight(at);
+  mirrors_.began(mirror, range.length(), at);
+  transfer.asked_with = mirror.in_flight;
   if (log_on(LogArea::Http))
     log(LogArea::Http, "#{} {} blocks {}+{} attempt {}", transfer.attempt_id,
         transfer.demand ? "demand" : "prefetch",
@@ -361,40 +367,40 @@ void Fetcher::start(Transfer &transfer, TimePoint at) {
 
 void Fetcher::accepted(Transfer &transfer, const std::string &effective_url) {
   TimePoint at = now();
-  bool was_clear = route_.clear(at);
-  if (route_.answered(transfer.ticket, effective_url, at))
+  Mirror &mirror = *transfer.mirror;
+  bool was_clear = mirrors_.clear(at);
+  if (mirror.route.answered(transfer.ticket, effective_url, at))
     log(LogArea::Http, "#{} target from now on: {}", transfer.attempt_id,
         redact_url(effective_url));
-  if (!was_clear && route_.clear(at)) { // all that has waited goes on
+  mirrors_.answered(mirror, transfer.ticket.begun, at);
+  if (!was_clear && mirrors_.clear(at)) { // all that has waited goes on
     no_prefetch_before_ = {};
     prefetch_failures_ = 0;
     trouble_.reset();
   }
 }
 
-void Fetcher::arrived(uint64_t bytes, TimePoint at) {
-  in_flight_ -= bytes;
-  flow_.received(bytes, at);
+void Fetcher::arrived(Transfer &transfer, uint64_t bytes, TimePoint at) {
+  mirrors_.arrived(*transfer.mirror, bytes, at);
 }
-
-void Fetcher::note_in_flight(TimePoint at) { flow_.in_flight(in_flight_, at); }
 
 // An attempt is over.
 void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
   TimePoint at = now();
+  Mirror &mirror = *transfer.mirror;
   transfer.running = false;
-  in_flight_ -= transfer.missing();
-  note_in_flight(at);
+  mirrors_.ended(mirror, transfer.missing(), at);
   // Not the time that a connection took: a server that thinks before it answers
   // must be asked for that much more at a time, and a proxy may be near.
-  flow_.round_trip(transfer.asked_with, outcome.answer_time, at);
-  flow_.answered(transfer.received, outcome.total_time - outcome.first_byte_time);
+  mirror.flow.round_trip(transfer.asked_with, outcome.answer_time, at);
+  mirror.flow.answered(transfer.received, outcome.total_time - outcome.first_byte_time);
   if (outcome.new_connection && outcome.answer_time > Duration::zero()) {
     double connect_s = to_seconds(outcome.first_byte_time - outcome.answer_time);
-    connect_s_ = connect_s_ == 0 ? connect_s : std::min(connect_s_, connect_s);
+    mirror.connect_s = mirror.connect_s == 0 ? connect_s : std::min(mirror.connect_s, connect_s);
   }
 
   if (transfer.complete()) {
+    mirrors_.delivered(mirror);
     if (!transfer.demand)
       prefetch_failures_ = 0;
     recycle(transfer);

@@ -29,6 +29,10 @@
 // Those that must wait for it are in line, also those that nobody has asked for yet,
 // and fail with the attempts that others make.
 //
+// The object may be in several places (mirrors.h).  What one of them refuses, fails at
+// or is too slow with is asked of another, at once; it fails when all have.  Only that
+// all have changed is a change.
+//
 // Threads: fetch() and poke() any; all else on the engine's (http_engine.h).
 // Ownership: an arriving block handed in carries the fetcher's pin, which ends
 // with BlockCache::deliver() or fail().  Errors go to the blocks' readers.
@@ -47,12 +51,12 @@
 #include "block_cache.h"
 #include "demand.h"
 #include "error.h"
-#include "flow.h"
 #include "geometry.h"
 #include "http_engine.h"
+#include "mirror_checks.h"
+#include "mirrors.h"
 #include "object.h"
 #include "retry.h"
-#include "route.h"
 #include "stats.h"
 #include "transfer.h"
 
@@ -76,11 +80,12 @@ protected:
 
 class Fetcher final : private HttpEngine::Client, private Transfer::Owner {
 public:
-  // All must outlive the fetcher, but ENGINE must be stopped before it ends.  URL
-  // is the configured one, which led to OBJECT's.
+  // All must outlive the fetcher, but ENGINE must be stopped before it ends.  URLS
+  // are the mirrors, that at FIRST is where OBJECT was found.
   Fetcher(HttpEngine &engine, BlockCache &cache, PrefetchSource &source,
           const Geometry &geometry, const ObjectInfo &object,
-          const std::string &url, unsigned connections, const RetryPolicy &policy, Stats &stats);
+          std::span<const std::string> urls, size_t first, bool ignore_etag,
+          unsigned connections, const RetryPolicy &policy, Stats &stats);
   ~Fetcher();
 
   // BLOCKS are New (BlockCache::claim), in ascending order; READER waits for them.
@@ -94,6 +99,10 @@ public:
   // engine's thread starts.
   void adopt(const Arrival &arrival, Block &block);
 
+  // Asks the other mirrors whether they have the object, for as long as they may be
+  // waited for; warns of those that do not.  Before the engine's thread starts.
+  void check_mirrors();
+
 private:
   TimePoint on_turn(TimePoint now) override;
   void on_no_memory() noexcept override;
@@ -101,32 +110,31 @@ private:
   void take_inbox();
   void line_up_demand(TimePoint now);
   void start_waiting(TimePoint now);
-  Transfer *next_waiting(TimePoint now) const;
+  bool start_one_waiting(TimePoint now);
   void start_demand(TimePoint now);
   bool streams_may_go_on() const;
-  bool soon_a_free_connection(TimePoint now);
-  void add_what_follows();
+  bool soon_a_free_connection(const Mirror &mirror, TimePoint now);
+  void add_what_follows(const Mirror &mirror);
   void start_prefetch(TimePoint now);
   bool start_one_prefetch(TimePoint now);
   Transfer &new_transfer(std::span<Block *const> blocks, bool demand);
-  void start(Transfer &transfer, TimePoint now);
+  void start(Transfer &transfer, Mirror &mirror, TimePoint now);
   void accepted(Transfer &transfer, const std::string &effective_url) override;
-  void arrived(uint64_t bytes, TimePoint now) override;
+  void arrived(Transfer &transfer, uint64_t bytes, TimePoint now) override;
   void ended(Transfer &transfer, const HttpOutcome &outcome) override;
   void recycle(Transfer &transfer);
-  void note_in_flight(TimePoint now);
-  size_t free_connections() const;
-  size_t reserved_connections() const;
 
   // laggards.cc
   // How often they are looked for.
   static constexpr Duration kLookTick = std::chrono::milliseconds(100);
   void overtake_laggards(TimePoint now);
   void replace_slow(TimePoint now);
-  void ask_again(Transfer &transfer, TimePoint now);
+  void leave_silent(TimePoint now);
+  void ask_again(Transfer &transfer, TimePoint now, Mirrors::Set avoided = 0);
 
   // setbacks.cc
   void failed(Transfer &transfer, Error error, TimePoint now);
+  bool leave_mirror(Transfer &transfer, Error &error, bool doubt, TimePoint now);
   void failed_with(const Transfer &other, const Error &error, TimePoint now);
   std::optional<uint32_t> wait_or_give_up(Transfer &transfer, Error error, TimePoint now);
   void give_up(Transfer &transfer, const std::shared_ptr<const Error> &error);
@@ -140,8 +148,6 @@ private:
   BlockCache &cache_;
   PrefetchSource &source_;
   const Geometry geometry_;
-  const ObjectInfo object_;
-  const size_t connections_;
   const RetryPolicy policy_;
   Stats &stats_;
 
@@ -149,17 +155,16 @@ private:
   std::atomic<bool> hungry_{false}; // the source last gave nothing
 
   // The engine's thread only.
-  Flow flow_;
-  Route route_;
+  Mirrors mirrors_;
+  MirrorChecks checks_;
+  bool only_checks_ = false;
   std::vector<std::unique_ptr<Transfer>> transfers_; // running or waiting to retry
   std::vector<std::unique_ptr<Transfer>> spare_;
   std::vector<Block *> batch_; // claimed, for a transfer that is being made
-  uint64_t in_flight_ = 0;     // bytes asked for that have not come
   uint64_t told_transfer_ = 0, told_limit_ = 0, told_ahead_ = 0;
   TimePoint no_prefetch_before_{};
   TimePoint next_slow_check_{};
   std::optional<TimePoint> held_since_; // demand, for a connection to be free
-  double connect_s_ = 0; // until a new connection's first request is sent; 0: not seen
   unsigned prefetch_failures_ = 0; // in a row
   std::shared_ptr<const Error> gone_; // the object has changed
   std::optional<Error> trouble_;      // the last that all wait for

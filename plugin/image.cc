@@ -121,7 +121,7 @@ Result<std::unique_ptr<Image>> Image::open(const Config &config) {
   uint64_t wanted = std::min<uint64_t>(config.blocksize, config.size.value_or(UINT64_MAX));
   Probe probe(*engine.value(), *stats);
   Result<Probe::Found> found =
-      probe.run(config.url, {config.offset, config.offset + wanted - 1}, scouts_for(config),
+      probe.run(config.urls(), {config.offset, config.offset + wanted - 1}, scouts_for(config),
                 policy_of(config, kFirstRetries));
   if (!found)
     return std::move(found).error();
@@ -154,8 +154,8 @@ Image::Image(const Config &config, Opened &&opened)
     : config_(config), stats_(std::move(opened.stats)), object_(opened.found.object),
       geometry_(opened.geometry), cache_(geometry_, std::move(opened.slab), *stats_),
       engine_(std::move(opened.engine)),
-      fetcher_(*engine_, cache_, *this, geometry_, object_, config.url, config.connections,
-               policy_of(config, UINT_MAX), *stats_),
+      fetcher_(*engine_, cache_, *this, geometry_, object_, config.urls(), opened.found.place,
+               config.ignore_etag, config.connections, policy_of(config, UINT_MAX), *stats_),
       readahead_(geometry_,
                  bounds_for(config, cache_.ahead_limit(), kFirstTransfer, kFirstAhead)) {
   if (opened.found.arrivals.size() > 1) { // with scouts: the way is long
@@ -171,6 +171,7 @@ Image::Image(const Config &config, Opened &&opened)
     else if (!arrival->done())
       engine_->cancel(arrival->id());
   }
+  fetcher_.check_mirrors();
 }
 
 Image::~Image() { stop(); }

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
 #include "log.h"
 
 namespace httpcache {
@@ -29,54 +31,94 @@ constexpr Duration kLaggardAge = std::chrono::milliseconds(100);
 // Without a first byte it may be the server that thinks (a cold object store, a
 // cache that must ask elsewhere); asked again it would begin anew.
 constexpr double kSlowAnswer_s = 10;
+// With other mirrors there to be asked, of any: a server that thinks so long is the
+// slower one.  And a lost packet may be sent for the third time by then.
+constexpr Duration kSilence = std::chrono::seconds(2);
 // A new connection's handshakes and slow start, in round trips.
 constexpr double kStartTrips = 10;
 
 } // namespace
 
-// A transfer that another connection would end sooner.  While there is prefetch
-// to do it does not matter; but when the window is fetched but for it, the readers
-// will come to it, and the wire has nothing to do.
+// A transfer that another connection, or mirror, would end sooner.  While there is
+// prefetch to do it does not matter; but when the window is fetched but for it, the
+// readers will come to it, and the wire has nothing to do.
 void Fetcher::overtake_laggards(TimePoint at) {
-  // Of one answer among others: a server may give each connection so much and no more.
-  double rate = std::min(flow_.bytes_per_second(), flow_.answer_rate());
-  double trip = flow_.round_trip_s();
-  if (!hungry_.load() || rate == 0 || trip == 0)
+  if (!hungry_.load())
     return;
   size_t active = engine_.active();
   size_t unused = engine_.connections() - std::min(active, engine_.connections());
   for (const auto &transfer : transfers_) {
-    if (unused == 0)
-      return;
     if (!transfer->running || transfer->replacements >= kMaxReplacements ||
-        at - transfer->this_attempt < kLaggardAge || !transfer->steady(at, trip) ||
-        engine_.multiplexed(transfer->attempt_id))
+        at - transfer->this_attempt < kLaggardAge)
+      continue;
+    Mirror &mirror = *transfer->mirror;
+    double trip = mirror.flow.round_trip_s();
+    if (trip == 0 || !transfer->steady(at, trip))
+      continue;
+    uint64_t missing = transfer->missing();
+    double left_s = transfer->left_s(at, trip);
+    Mirror *other = mirrors_.soonest(missing, at, mirrors_.bit(mirror) | transfer->refused);
+    std::optional<double> other_s =
+        other != nullptr ? mirrors_.expected_s(*other, missing, at) : std::nullopt;
+    if (other_s && mirrors_.healthy(*other) && left_s > kLaggard * *other_s) {
+      ask_again(*transfer, at, mirrors_.bit(mirror));
+      if (mirrors_.overtaken(mirror))
+        mirrors_.set_aside(mirror, "others are much faster", at);
+      continue;
+    }
+    // Of one answer among others: a server may give each connection so much and no more.
+    double rate = std::min(mirror.flow.bytes_per_second(), mirror.flow.answer_rate());
+    if (unused == 0 || rate == 0 || engine_.multiplexed(transfer->attempt_id))
       continue;
     // Others that are under way may be slowed down by the same.
-    uint64_t missing = transfer->missing();
-    double others = static_cast<double>(in_flight_ - missing);
-    if (others < flow_.bytes_per_second() * trip / 2 &&
-        transfer->left_s(at, trip) > kLaggard * (trip + static_cast<double>(missing) / rate)) {
+    double others = static_cast<double>(mirror.in_flight - missing);
+    if (others < mirror.flow.bytes_per_second() * trip / 2 &&
+        left_s > kLaggard * (trip + static_cast<double>(missing) / rate)) {
       ask_again(*transfer, at);
       --unused;
     }
   }
 }
 
+// A mirror of which nothing has come for long, with others there to be asked.
+void Fetcher::leave_silent(TimePoint at) {
+  if (mirrors_.size() == 1)
+    return;
+  for (Mirror &mirror : mirrors_) {
+    Duration patience =
+        kSilence + from_seconds(kStartTrips * mirror.flow.round_trip_s() + mirror.flow.think_s());
+    if (mirror.running == 0 || !mirrors_.healthy(mirror) || at - mirror.last_heard < patience ||
+        !mirrors_.other_healthy(mirrors_.bit(mirror)))
+      continue;
+    std::string asked;
+    for (const auto &transfer : transfers_)
+      if (transfer->running && transfer->mirror == &mirror) {
+        if (asked.empty())
+          asked = request_text(redact_url(mirror.url), transfer->asked());
+        ask_again(*transfer, at, mirrors_.bit(mirror));
+      }
+    mirrors_.set_aside(
+        mirror, fmt::format("{}: no byte for {:.1f} seconds", asked, to_seconds(patience)), at);
+  }
+}
+
 // Gives up the slowest connection if it is hopeless.
 void Fetcher::replace_slow(TimePoint at) {
-  double rate = flow_.bytes_per_second(), trip = flow_.round_trip_s();
-  if (at < next_slow_check_ || rate == 0 || trip == 0)
+  if (at < next_slow_check_)
     return;
   next_slow_check_ = at + kLookTick;
-  double share = rate / static_cast<double>(std::max<size_t>(1, engine_.active()));
-  if (flow_.answer_rate() > 0) // as in overtake_laggards()
-    share = std::min(share, flow_.answer_rate());
   Transfer *worst = nullptr;
   double worst_late_s = 0;
   for (const auto &transfer : transfers_) {
     if (!transfer->running || transfer->replacements >= kMaxReplacements)
       continue;
+    const Mirror &mirror = *transfer->mirror;
+    double rate = mirror.flow.bytes_per_second(), trip = mirror.flow.round_trip_s();
+    if (rate == 0 || trip == 0)
+      continue;
+    double share = rate / static_cast<double>(mirror.running);
+    if (mirror.flow.answer_rate() > 0) // as in overtake_laggards()
+      share = std::min(share, mirror.flow.answer_rate());
     // Another stream would be of the same connection, or of one that is as slow.
     if (engine_.multiplexed(transfer->attempt_id))
       continue;
@@ -96,19 +138,21 @@ void Fetcher::replace_slow(TimePoint at) {
   }
   if (worst == nullptr)
     return;
+  double trip = worst->mirror->flow.round_trip_s();
   ask_again(*worst, at);
   next_slow_check_ = at + from_seconds(kStartTrips * trip + kSlowGrace_s);
 }
 
-// Gives up the connection; what is missing is asked for on another this turn.
-void Fetcher::ask_again(Transfer &transfer, TimePoint at) {
+// Gives up the connection; what is missing is asked for on another this turn, and not of
+// AVOIDED.
+void Fetcher::ask_again(Transfer &transfer, TimePoint at, Mirrors::Set avoided) {
   log(LogArea::Http, "#{} too slow: {} bytes in {:.0f} ms, asking again from byte {}",
       transfer.attempt_id, transfer.received, to_seconds(at - transfer.this_attempt) * 1e3,
       geometry_.object_offset(transfer.pos));
   engine_.cancel(transfer.attempt_id);
-  in_flight_ -= transfer.missing();
-  note_in_flight(at);
+  mirrors_.ended(*transfer.mirror, transfer.missing(), at);
   transfer.running = false;
+  transfer.avoided = avoided;
   transfer.not_before = at;
   --transfer.attempts; // this one has not failed
   transfer.credit_progress(at);

@@ -266,6 +266,8 @@ constexpr std::array kParameters = {
               set_insecure_redirects},
     Parameter{"ipresolve", "any|v4|v6", "any",
               "Which IP addresses to connect to.", false, set_ipresolve},
+    Parameter{"mirror", "URL", nullptr,
+              "Another URL of the same file, to be read as well.", true, set_mirror},
     Parameter{"netrc", "BOOL|FILE", "false",
               "Look for logins in ~/.netrc, or FILE.", false, set_netrc},
     Parameter{"offset", "SIZE", "0",

@@ -30,6 +30,7 @@ Result<void> set_user(ConfigDraft &draft, const char *value);
 Result<void> set_cainfo(ConfigDraft &draft, const char *value);
 Result<void> set_capath(ConfigDraft &draft, const char *value);
 Result<void> set_ipresolve(ConfigDraft &draft, const char *value);
+Result<void> set_mirror(ConfigDraft &draft, const char *value);
 Result<void> set_proxy(ConfigDraft &draft, const char *value);
 Result<void> set_proxy_cainfo(ConfigDraft &draft, const char *value);
 Result<void> set_proxy_capath(ConfigDraft &draft, const char *value);

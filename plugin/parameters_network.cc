@@ -189,6 +189,22 @@ Result<void> set_proxy_password(ConfigDraft &draft, const char *value) {
 }
 
 // libcurl takes no notice of what it does not understand.
+Result<void> set_mirror(ConfigDraft &draft, const char *value) {
+  Result<Url> url = parse_url(value, "mirror");
+  if (!url)
+    return std::move(url).error();
+  register_query(url.value().query);
+  if (!url.value().user.empty() || !url.value().password.empty())
+    return bad_value("mirror", redact_url(value),
+                     "must have no user name and password; netrc= takes a mirror's, and user= "
+                     "and password= are those of url=");
+  if (draft.config.mirrors.size() == kMaxMirrors)
+    return bad_value("mirror", redact_url(value),
+                     fmt::format("is one too many; {} are the most", kMaxMirrors));
+  draft.config.mirrors.push_back(std::move(url).value().request);
+  return {};
+}
+
 Result<void> set_resolve(ConfigDraft &draft, const char *value) {
   std::string_view text = value;
   auto bad = [&](std::string_view why) {

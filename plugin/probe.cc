@@ -19,6 +19,9 @@ namespace {
 // Below this a new connection is cheap.
 constexpr Duration kLongTrip = std::chrono::milliseconds(5);
 
+// With mirrors to ask instead; a TCP handshake's second packet is sent by then.
+constexpr Duration kPatience = std::chrono::seconds(5);
+
 // How often, while nothing comes, the handshake is looked at.
 constexpr Duration kLook = std::chrono::milliseconds(5);
 
@@ -54,7 +57,9 @@ void Probe::send_scouts(const HttpRequest &request, unsigned scouts, Found &foun
   }
 }
 
-Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts) {
+Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts,
+                                     Duration most) {
+  TimePoint begin = now();
   Found found;
   found.arrivals.push_back(std::make_unique<Arrival>(request));
   Arrival &first = *found.arrivals.front();
@@ -62,6 +67,8 @@ Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts
     return std::move(started).error();
   while (!first.done() && !first.head()) {
     engine_.turn(scouts > 0 ? kLook : std::chrono::seconds(1));
+    if (now() - begin > most)
+      break;
     std::optional<Duration> trip;
     if (scouts > 0 && (trip = engine_.handshake_trip())) {
       if (*trip >= kLongTrip)
@@ -70,9 +77,14 @@ Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts
     }
   }
   Result<ObjectInfo> object =
-      first.head() ? judge(first)
-                   : first.error().value_or(Error{ErrorKind::Transient, EIO, 0,
-                                                  "the server's answer had no head", {}});
+      first.head()   ? judge(first)
+      : first.done() ? first.error().value_or(Error{ErrorKind::Transient, EIO, 0,
+                                                    "the server's answer had no head", {}})
+                     : Error{ErrorKind::Transient, EIO, 0,
+                             fmt::format("{}: no answer for {:.0f} seconds",
+                                         request_text(redact_url(request.url), request.range),
+                                         to_seconds(most)),
+                             {}};
   if (object) {
     found.object = std::move(object).value();
     return found;
@@ -83,39 +95,68 @@ Result<Probe::Found> Probe::try_once(const HttpRequest &request, unsigned scouts
   return std::move(object).error();
 }
 
-Result<Probe::Found> Probe::run(const std::string &url, ByteSpan asked, unsigned scouts,
-                                const RetryPolicy &policy) {
+Result<Probe::Found> Probe::run(std::span<const std::string> urls, ByteSpan asked,
+                                unsigned scouts, const RetryPolicy &policy) {
+  struct Place {
+    std::optional<Error> suspected; // a cache, of this
+    std::optional<Error> error;     // the last
+    bool given_up = false;
+  };
+  std::vector<Place> places(urls.size());
   std::minstd_rand random(std::random_device{}());
   TimePoint begin = now();
-  std::optional<Error> suspected; // a cache, of this
-  for (unsigned attempts = 1;; ++attempts) {
-    Result<Found> tried =
-        try_once({.url = url, .range = asked, .past_caches = suspected.has_value()}, scouts);
-    if (tried)
+  Duration most = urls.size() > 1 ? kPatience : Duration::max();
+  size_t at = 0;
+  for (unsigned rounds = 1;;) {
+    Place &place = places[at];
+    Result<Found> tried = try_once(
+        {.url = urls[at], .range = asked, .past_caches = place.suspected.has_value()}, scouts, most);
+    if (tried) {
+      tried.value().place = at;
       return tried;
-    double chance = std::uniform_real_distribution<double>(0, 1)(random);
+    }
     Error error = std::move(tried).error();
-    if (suspected) {
-      error = failed_past_caches(*suspected, std::move(error));
+    if (place.suspected) {
+      error = failed_past_caches(*place.suspected, std::move(error));
+      place.suspected.reset();
     } else if (error.cache_suspected) {
       log(LogArea::Http, "once more past caches: {}", error.what);
-      suspected = std::move(error);
+      place.suspected = std::move(error);
       continue;
     }
-    std::optional<uint32_t> wait_ms =
-        retry_wait_ms(policy, attempts, error,
-                      static_cast<uint64_t>(ms_between(begin, now())), chance);
+    place.error = error;
+    place.given_up = error.kind != ErrorKind::Transient;
+
+    size_t next = at;
+    do
+      next = (next + 1) % urls.size();
+    while (places[next].given_up && next != at);
+    if (next > at && !places[next].given_up) {
+      if (rounds == 1)
+        warning(fmt::format("{} (trying its mirror)", error.what));
+      at = next;
+      continue;
+    }
+    double chance = std::uniform_real_distribution<double>(0, 1)(random);
+    std::optional<uint32_t> wait_ms;
+    if (!places[next].given_up)
+      wait_ms = retry_wait_ms(policy, rounds, *places[next].error,
+                              static_cast<uint64_t>(ms_between(begin, now())), chance);
     if (!wait_ms) {
-      if (attempts > 1)
-        error.what += fmt::format(" (tried {} times in {:.1f} s)", attempts,
+      if (rounds > 1)
+        error.what += fmt::format(" (tried {} times in {:.1f} s)", rounds,
                                   to_seconds(now() - begin));
+      for (size_t i = 0; i < urls.size(); ++i)
+        if (i != at)
+          error.what += fmt::format("; and {}", places[i].error->what);
       return error;
     }
     stats_.retries.add();
     log(LogArea::Http, "retry in {} ms: {}", *wait_ms, error.what);
-    if (attempts == 1)
+    if (rounds++ == 1)
       warning(fmt::format("{} (trying again)", error.what));
     std::this_thread::sleep_for(std::chrono::milliseconds(*wait_ms));
+    at = next;
   }
 }
 

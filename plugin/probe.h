@@ -24,8 +24,10 @@
 #ifndef HTTPCACHE_PROBE_H
 #define HTTPCACHE_PROBE_H
 
+#include <cstddef>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -42,6 +44,7 @@ class Probe {
 public:
   struct Found {
     ObjectInfo object;
+    size_t place = 0; // of the URLs, the number of that where it is
     // The first and the scouts', in the order of their bytes.  Those not done
     // must be handed over or cancelled before the engine's next turn.
     std::vector<std::unique_ptr<Arrival>> arrivals;
@@ -49,13 +52,13 @@ public:
 
   Probe(HttpEngine &engine, Stats &stats) : engine_(engine), stats_(stats) {}
 
-  // Asks for bytes ASKED of the object at URL, and with SCOUTS for as many
-  // stretches of the same length behind it.
-  Result<Found> run(const std::string &url, ByteSpan asked, unsigned scouts,
+  // Asks for bytes ASKED of the object at the first of URLS, its mirrors, that has it, and
+  // with SCOUTS for as many stretches of the same length behind it.
+  Result<Found> run(std::span<const std::string> urls, ByteSpan asked, unsigned scouts,
                     const RetryPolicy &policy);
 
 private:
-  Result<Found> try_once(const HttpRequest &request, unsigned scouts);
+  Result<Found> try_once(const HttpRequest &request, unsigned scouts, Duration most);
   Result<ObjectInfo> judge(const Arrival &first) const;
   void send_scouts(const HttpRequest &request, unsigned scouts, Found &found);
 

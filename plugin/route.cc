@@ -26,6 +26,15 @@ bool is_redirect(const Error &error) {
 
 } // namespace
 
+void Route::begin_at(const std::string &target, TimePoint now) {
+  target_ = target;
+  ++number_;
+  stale_ = false;
+  failures_ = 0;
+  not_before_ = held_until_;
+  last_answer_ = now;
+}
+
 Route::Ticket Route::ask(TimePoint now) {
   if (in_doubt())
     not_before_ = now + kPatience;

@@ -60,6 +60,9 @@ public:
   Route(std::string url, std::string target, const RetryPolicy &policy)
       : url_(std::move(url)), target_(std::move(target)), policy_(policy) {}
 
+  // A good answer that is not of a ticket's attempt came from TARGET: all begins anew.
+  void begin_at(const std::string &target, TimePoint now);
+
   // May an attempt begin?  If not, not before then, unless something ends.
   bool may_ask(TimePoint now) const { return now >= not_before_; }
   TimePoint not_before() const { return not_before_; }

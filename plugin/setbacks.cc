@@ -46,8 +46,9 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
     give_up(transfer, gone_);
     return;
   }
-  std::string note = transfer.ticket.resolving ? route_.note() : "";
-  Route::Fate fate = route_.failed(transfer.ticket, error, at, least_left_ms(at), chance());
+  Route &route = transfer.mirror->route;
+  std::string note = transfer.ticket.resolving ? route.note() : "";
+  Route::Fate fate = route.failed(transfer.ticket, error, at, least_left_ms(at), chance());
   if (fate == Route::Fate::Refused) {
     log(LogArea::Http, "#{} refused, the configured URL is asked anew: {}", transfer.attempt_id,
         error.what);
@@ -64,20 +65,57 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
     return;
   }
   error.what += note;
-  if (fate != Route::Fate::Own)
+  bool doubt = fate != Route::Fate::Own;
+  if (mirrors_.size() > 1 && leave_mirror(transfer, error, doubt, at))
+    return;
+  if (doubt)
     trouble_ = error;
-  if (fate == Route::Fate::Shared)
+  if (fate == Route::Fate::Shared && !mirrors_.other_healthy(mirrors_.bit(*transfer.mirror)))
     failed_with(transfer, error, at);
   std::string what = error.what;
   if (std::optional<uint32_t> wait_ms = wait_or_give_up(transfer, std::move(error), at)) {
-    bool own = fate == Route::Fate::Own;
-    transfer.not_before = own ? at + from_ms(*wait_ms) : at;
+    transfer.not_before = doubt ? at : at + from_ms(*wait_ms);
     stats_.retries.add();
     log(LogArea::Http, "retry in {} ms: {}",
-        own ? int64_t{*wait_ms} : std::max<int64_t>(0, ms_between(at, route_.not_before())), what);
+        doubt ? std::max<int64_t>(0, ms_between(at, mirrors_.not_before())) : int64_t{*wait_ms},
+        what);
   }
   if (std::all_of(transfers_.begin(), transfers_.end(), [](auto &t) { return t->running; }))
-    route_.nobody_waits(at, chance());
+    mirrors_.nobody_waits(at, chance());
+}
+
+// True: another mirror is asked now.  Else ERROR is what has become of all of them, and
+// Transient if one may yet come to have the object.
+bool Fetcher::leave_mirror(Transfer &transfer, Error &error, bool doubt, TimePoint at) {
+  if (error.kind == ErrorKind::LocalIo || error.kind == ErrorKind::Cancelled)
+    return false;
+  Mirror &mirror = *transfer.mirror;
+  bool for_good = error.kind != ErrorKind::Transient;
+  if (for_good)
+    transfer.refused |= mirrors_.bit(mirror);
+  if (error.kind == ErrorKind::Changed)
+    mirror.changed = true;
+  if (for_good || doubt)
+    mirrors_.set_aside(mirror, error.what, at);
+  if (transfer.attempts <= policy_.retries &&
+      mirrors_.other_healthy(transfer.refused | mirrors_.bit(mirror))) {
+    transfer.avoided = mirrors_.bit(mirror);
+    transfer.not_before = at;
+    stats_.retries.add();
+    log(LogArea::Http, "another mirror is asked: {}", error.what);
+    return true;
+  }
+  if ((mirrors_.known() & ~transfer.refused) != 0)
+    error.kind = ErrorKind::Transient;
+  else if (std::any_of(mirrors_.begin(), mirrors_.end(),
+                       [](const Mirror &m) { return m.known && !m.changed; }))
+    error.kind = ErrorKind::Permanent;
+  else
+    error.kind = ErrorKind::Changed;
+  for (const Mirror &other : mirrors_)
+    if (&other != &mirror && !other.trouble.empty())
+      error.what += fmt::format("; from its mirror: {}", other.trouble);
+  return false;
 }
 
 // All that wait have failed with OTHER, by ERROR.
@@ -91,9 +129,14 @@ void Fetcher::failed_with(const Transfer &other, const Error &error, TimePoint a
       ++transfer->attempts;
       ++transfer->attempts_in_all;
     }
-    ByteSpan bytes = transfer->ask();
+    ByteSpan bytes = transfer->wanted();
     Error theirs = error;
     theirs.what += fmt::format("; bytes {}-{} waited for that", bytes.first, bytes.last);
+    if (theirs.kind == ErrorKind::Permanent && mirrors_.size() > 1) {
+      transfer->refused |= mirrors_.bit(*other.mirror);
+      if ((mirrors_.known() & ~transfer->refused) != 0)
+        theirs.kind = ErrorKind::Transient;
+    }
     wait_or_give_up(*transfer, std::move(theirs), at);
   }
 }
@@ -159,7 +202,7 @@ void Fetcher::give_up_on_late(TimePoint at) {
       ++i;
       continue;
     }
-    ByteSpan bytes = transfer.ask();
+    ByteSpan bytes = transfer.wanted();
     Error error = *trouble_;
     error.what += fmt::format("; bytes {}-{} waited {:.1f} s for the server", bytes.first,
                               bytes.last, to_seconds(at - transfer.first_attempt));

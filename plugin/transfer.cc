@@ -37,10 +37,14 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   refusals = 0;
   replacements = 0;
   suspected_.reset();
+  mirror = nullptr;
+  refused = avoided = 0;
 }
 
-ByteSpan Transfer::ask() {
-  asked_ = {geometry_.object_offset(pos), geometry_.object_offset(end_) - 1};
+ByteSpan Transfer::ask(Mirror &of) {
+  mirror = &of;
+  avoided = 0;
+  asked_ = wanted();
   coming_end_ = 0;
   verdict.reset();
   received = 0;
@@ -49,7 +53,7 @@ ByteSpan Transfer::ask() {
 
 bool Transfer::on_head(const ResponseHead &head, const std::string &effective_url) {
   redacted_url_ = redact_url(effective_url);
-  Result<ByteSpan> judged = check_answer(object_, head, asked_, redacted_url_);
+  Result<ByteSpan> judged = check_answer(mirror->object, head, asked_, redacted_url_);
   if (!judged) {
     verdict = std::move(judged).error();
     return false;
@@ -71,7 +75,7 @@ bool Transfer::on_body(std::span<const char> bytes) {
   if (received == 0)
     first_byte = at;
   received += bytes.size();
-  owner_.arrived(bytes.size(), at);
+  owner_.arrived(*this, bytes.size(), at);
   while (!bytes.empty()) {
     Block &block = *blocks[done];
     uint64_t start = geometry_.start_of(block.index());
@@ -99,6 +103,7 @@ bool Transfer::credit_progress(TimePoint at) {
   if (received < kProgressBytes)
     return false;
   attempts = refusals = 0;
+  refused = 0;
   first_attempt = at;
   return true;
 }

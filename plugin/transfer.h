@@ -25,6 +25,7 @@
 #include "error.h"
 #include "geometry.h"
 #include "http_engine.h"
+#include "mirrors.h"
 #include "object.h"
 #include "route.h"
 
@@ -37,7 +38,7 @@ public:
     // A head was found good, which came from EFFECTIVE_URL.
     virtual void accepted(Transfer &transfer, const std::string &effective_url) = 0;
     // BYTES of what was asked for have come.
-    virtual void arrived(uint64_t bytes, TimePoint now) = 0;
+    virtual void arrived(Transfer &transfer, uint64_t bytes, TimePoint now) = 0;
     // An attempt is over.
     virtual void ended(Transfer &transfer, const HttpOutcome &outcome) = 0;
 
@@ -45,14 +46,18 @@ public:
     ~Owner() = default;
   };
 
-  Transfer(Owner &owner, BlockCache &cache, const Geometry &geometry, const ObjectInfo &object)
-      : owner_(owner), cache_(cache), geometry_(geometry), object_(object) {}
+  Transfer(Owner &owner, BlockCache &cache, const Geometry &geometry)
+      : owner_(owner), cache_(cache), geometry_(geometry) {}
 
   // Begins anew, with RUN.
   void reset(std::span<Block *const> run, bool is_demand);
 
-  // What is still missing, as bytes of the object: an attempt asks for it now.
-  ByteSpan ask();
+  // What is still missing, as bytes of the object.
+  ByteSpan wanted() const {
+    return {geometry_.object_offset(pos), geometry_.object_offset(end_) - 1};
+  }
+  // An attempt asks OF for it now.
+  ByteSpan ask(Mirror &of);
   const ByteSpan &asked() const { return asked_; }
   // "GET URL bytes FIRST-LAST", of an attempt whose head has come.
   std::string request() const { return request_text(redacted_url_, asked_); }
@@ -93,7 +98,10 @@ public:
   bool running = false; // else it waits for not_before
   bool warm = false;    // on a connection that was used before, most likely
   HttpEngine::AttemptId attempt_id = 0;
-  Route::Ticket ticket;  // of the attempt
+  Mirror *mirror = nullptr; // that the attempt asks, or asked last
+  Route::Ticket ticket;     // of the attempt
+  Mirrors::Set refused = 0; // by these for good
+  Mirrors::Set avoided = 0; // these, next time: they were too slow
   unsigned attempts = 0; // without progress
   unsigned refusals = 0; // by targets that are not asked any more (route.h), in a row
   unsigned attempts_in_all = 0;
@@ -107,7 +115,6 @@ private:
   Owner &owner_;
   BlockCache &cache_;
   const Geometry &geometry_;
-  const ObjectInfo &object_;
   std::string redacted_url_; // where the head came from
   std::optional<Error> suspected_; // a cache, of this; until an answer is good
   uint64_t end_ = 0;

@@ -54,9 +54,9 @@ CURLUcode get(CURLU *handle, CURLUPart part, unsigned flags, std::string &out) {
   }
 }
 
-Error bad_url(std::string_view text, std::string_view why) {
+Error bad_url(std::string_view key, std::string_view text, std::string_view why) {
   return {ErrorKind::Permanent, EINVAL, 0,
-          fmt::format("url={}: {}", redact_url(text), why)};
+          fmt::format("{}={}: {}", key, redact_url(text), why)};
 }
 
 // A '/' in a password ends the host early, a second '@' begins it late: errors
@@ -93,26 +93,26 @@ std::string percent_encode_url(std::string_view text) {
   return out;
 }
 
-Result<Url> parse_url(std::string_view text) {
+Result<Url> parse_url(std::string_view text, std::string_view key) {
   // As it was copied from somewhere.
   constexpr std::string_view kSpace = " \t\r\n";
   text.remove_prefix(std::min(text.find_first_not_of(kSpace), text.size()));
   text = text.substr(0, text.find_last_not_of(kSpace) + 1);
   if (text.empty())
-    return bad_url(text, "the URL is empty");
+    return bad_url(key, text, "the URL is empty");
   if (std::any_of(text.begin(), text.end(), is_control))
-    return bad_url(text, "a URL may not hold control characters");
+    return bad_url(key, text, "a URL may not hold control characters");
 
   size_t colon = text.find("://");
   if (colon == text.npos || colon == 0)
-    return bad_url(text, "not a URL: it must begin with http:// or https://, "
+    return bad_url(key, text, "not a URL: it must begin with http:// or https://, "
                          "as https://example.com/disk.qcow2 does");
   std::string scheme = to_lower(text.substr(0, colon));
   if (scheme != "http" && scheme != "https")
-    return bad_url(text, "only http:// and https:// URLs can be served");
+    return bad_url(key, text, "only http:// and https:// URLs can be served");
   std::string_view rest = text.substr(colon + 3);
   if (rest.empty() || rest.find_first_of("/?#\\") == 0)
-    return bad_url(text, "malformed: there is no host");
+    return bad_url(key, text, "malformed: there is no host");
 
   CurluHandle handle(curl_url());
   if (!handle)
@@ -138,15 +138,15 @@ Result<Url> parse_url(std::string_view text) {
       code = curl_url_set(u, part, nullptr, 0);
   next(CURLUPART_URL, 0, url.request);
   if (code != CURLUE_OK)
-    return bad_url(text, fmt::format("malformed: {}{}", curl_url_strerror(code),
+    return bad_url(key, text, fmt::format("malformed: {}{}", curl_url_strerror(code),
                                      password_hint(rest, "")));
   // libcurl takes an '@' in an IPv6 address's zone, and reads it as user info later.
   std::string_view authority = std::string_view(url.request).substr(url.scheme.size() + 3);
   if (authority.substr(0, authority.find('/')).find('@') != authority.npos)
-    return bad_url(text, "malformed: an '@' in the host");
+    return bad_url(key, text, "malformed: an '@' in the host");
   if (!port.empty() &&
       std::all_of(port.begin(), port.end(), [](char c) { return c == '0'; }))
-    return bad_url(text, "malformed: port 0 cannot be connected to");
+    return bad_url(key, text, "malformed: port 0 cannot be connected to");
   return url;
 }
 

@@ -31,8 +31,8 @@ struct Url {
 // Accepts http and https, in any case.  Spaces, non-ASCII bytes and others
 // that may not stand in a path or query, and a '%' that begins no escape, are
 // percent-encoded; escapes that are there already stay as they are.  A host
-// name in Unicode is left to libcurl (IDN).
-Result<Url> parse_url(std::string_view text);
+// name in Unicode is left to libcurl (IDN).  KEY is the parameter, for messages.
+Result<Url> parse_url(std::string_view text, std::string_view key = "url");
 
 // Are scheme, host and port of both URLs the same?  Not if either is no URL.
 bool same_origin(std::string_view a, std::string_view b);

@@ -27,7 +27,7 @@ done < "$tmp/dumped"
 # The parameters of issue after issue: one that goes away must go away here, too.
 for key in url offset size blocksize cache-blocks readahead connections sslverify cainfo capath user password header \
     user-agent timeout unix-socket-path http-version connect-timeout retries retry-delay retry-max-time followlocation \
-    insecure-redirects protocols aws-sigv4 bearer-token cookie cookiefile cookiejar ipresolve netrc \
+    insecure-redirects protocols aws-sigv4 bearer-token cookie cookiefile cookiejar ipresolve mirror netrc \
     proxy proxy-cainfo proxy-capath proxy-password proxy-user resolve ssl-cipher-list ssl-version sslcert sslkey \
     sslkey-password tcp-keepalive tcp-nodelay tls13-ciphers ignore-etag; do
     expect_text "parameter" "$tmp/keys" "^$key$"

@@ -96,6 +96,7 @@ wrong 'cookie=.*empty' "$good" cookie=
 wrong 'cookiefile=.*No such file' "$good" cookiefile="$tmp/nothing"
 wrong 'cookiejar=.*ordinary' "$good" cookiejar=/dev/null
 wrong 'cookiejar=.*no file can be made' "$good" cookiejar="$tmp/nothing/jar"
+wrong 'mirror=.*(url|URL)' "$good" mirror=nonsense
 wrong 'netrc=.*No such file' "$good" netrc="$tmp/nothing"
 wrong 'netrc=.*line 1' "$good" netrc="$tls_ca"
 touch "$tmp/netrc"
@@ -147,6 +148,7 @@ right "$good" http-version=2TLS
 right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0
+right "$good" mirror="${good#url=}?x-1" mirror="${good#url=}?x-2"
 right "$good" followlocation=false insecure-redirects=true protocols=http
 right "$good" ssl-version=default netrc=false proxy= ipresolve=any tcp-keepalive=false tcp-nodelay=true
 right "$good" netrc="$tmp/netrc" cookiefile= resolve=disk.example:80:127.0.0.1

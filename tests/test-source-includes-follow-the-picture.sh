@@ -11,11 +11,13 @@ set -e -u
 picture='
 plugin:       config curl_library image
 image:        block_cache config fetcher http_engine locality object probe readahead retry
-fetcher:      arrival block_cache demand flow http_engine object retry route transfer
+fetcher:      arrival block_cache demand http_engine mirror_checks mirrors object retry transfer
 laggards:     fetcher
 setbacks:     fetcher
 demand:       block_cache
-transfer:     block_cache http_engine object route
+transfer:     block_cache http_engine mirrors object route
+mirror_checks: arrival http_engine mirrors object
+mirrors:      flow object retry route
 route:        retry
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object

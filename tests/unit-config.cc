@@ -82,6 +82,18 @@ private:
 
 } // namespace
 
+TEST_CASE("mirrors are other URLs of the same", "[config]") {
+  Config config = config_of({{"mirror", "http://b/x y?t=secret"}, {"mirror", "https://c/x"}});
+  CHECK(config.mirrors == std::vector<std::string>{"http://b/x%20y?t=secret", "https://c/x"});
+  CHECK(config.urls().size() == 3);
+  CHECK(config.urls().front() == config.url);
+  CHECK(has(error_of({{"mirror", "http://u:p@b/x"}}), "must have no user name and password"));
+  CHECK(has(error_of({{"mirror", "http://b/x"}, {"mirror", "http://b/x"}}), "is given twice"));
+  CHECK(has(error_of({{"mirror", "ftp://b/x"}}), "ftp"));
+  CHECK(has(error_of({{"mirror", "https://b/x"}, {"protocols", "http"}}),
+            "does not allow https, which is what mirror=https://b/x wants"));
+}
+
 TEST_CASE("a URL alone is enough", "[config]") {
   Config config = config_of({});
   CHECK(config.url == "http://host/disk");

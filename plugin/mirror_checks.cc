@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+
+#include "mirror_checks.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "log.h"
+
+namespace httpcache {
+
+namespace {
+
+// A partition table's copy and then some; little beside what a check costs anyway.
+constexpr uint64_t kSampleBytes = 64 << 10;
+
+constexpr Duration kLook = std::chrono::milliseconds(50);
+
+} // namespace
+
+ByteSpan sample_span(uint64_t size) {
+  uint64_t last = std::max<uint64_t>(size, 1) - 1;
+  return {last + 1 - std::min(last + 1, kSampleBytes), last};
+}
+
+Result<ObjectInfo> judge_check(const Mirror &mirror, const ResponseHead &head, ByteSpan asked,
+                               std::string_view body, const std::string *sample,
+                               bool ignore_etag, std::string_view redacted_url) {
+  auto other = [&](std::string_view what) {
+    return Error{ErrorKind::Permanent, EIO, 0,
+                 fmt::format("{}: {}", request_text(redacted_url, asked), what), {}};
+  };
+  ObjectInfo object = mirror.object;
+  if (!mirror.known) {
+    // A 416 of a file that is shorter tells its size.
+    if (head.status == 416 && head.content_range && head.content_range->total &&
+        *head.content_range->total != mirror.object.size)
+      return other(fmt::format("it has {} bytes, the others {}", *head.content_range->total,
+                               mirror.object.size));
+    Result<ObjectInfo> told = object_from_probe(head, asked, redacted_url);
+    if (!told)
+      return told;
+    object = std::move(told).value();
+    if (ignore_etag)
+      object.validator = {"", false, object.validator.last_modified};
+    if (object.size != mirror.object.size)
+      return other(fmt::format("it has {} bytes, the others {}", object.size, mirror.object.size));
+  }
+  if (object.size == 0)
+    return object;
+  Result<ByteSpan> span = check_answer(object, head, asked, redacted_url);
+  if (!span)
+    return std::move(span).error();
+  uint64_t told = std::min(span.value().last, asked.last) + 1 - asked.first;
+  if (body.size() < told)
+    return Error{ErrorKind::Transient, EIO, 0,
+                 fmt::format("{}: the answer ended after {} of {} bytes",
+                             request_text(redacted_url, asked), body.size(), told),
+                 {}};
+  if (sample != nullptr) {
+    auto differs = std::mismatch(body.begin(), body.end(), sample->begin(), sample->end());
+    if (differs.first != body.end())
+      return other(fmt::format("from byte {} on it has other bytes than the others",
+                               asked.first +
+                                   static_cast<uint64_t>(differs.first - body.begin())));
+  }
+  return object;
+}
+
+bool MirrorChecks::under_way(const Mirror &mirror) const {
+  return std::any_of(checks_.begin(), checks_.end(),
+                     [&](const Check &check) { return check.mirror == &mirror; });
+}
+
+// Those that did not answer are to be asked again, but nobody waits for that.
+bool MirrorChecks::settled() const {
+  if (!checks_.empty())
+    return false;
+  return std::all_of(mirrors_.begin(), mirrors_.end(), [](const Mirror &mirror) {
+    return mirror.known || mirror.left_out || !mirror.trouble.empty();
+  });
+}
+
+void MirrorChecks::run() {
+  if (mirrors_.size() == 1)
+    return;
+  TimePoint until = now() + kPatience;
+  for (look(now()); !settled() && now() < until; look(now()))
+    engine_.turn(kLook);
+  // The rest after the fork.
+  for (const Check &check : checks_) {
+    engine_.cancel(check.arrival->id());
+    check.mirror->check_at = {};
+    if (!check.mirror->known)
+      warning(fmt::format("the mirror {} does not answer; it is asked again later",
+                          redact_url(check.mirror->url)));
+  }
+  checks_.clear();
+  next_look_ = {};
+}
+
+void MirrorChecks::look(TimePoint now) {
+  if (mirrors_.size() == 1) {
+    next_look_ = TimePoint::max();
+    return;
+  }
+  for (size_t i = 0; i < checks_.size();) {
+    if (!checks_[i].arrival->done()) {
+      ++i;
+      continue;
+    }
+    Check check = std::move(checks_[i]);
+    checks_.erase(checks_.begin() + static_cast<ptrdiff_t>(i));
+    end(check, now);
+  }
+  while (Mirror *mirror = due(now))
+    begin(*mirror, now);
+  next_look_ = TimePoint::max();
+  for (const Mirror &mirror : mirrors_)
+    if (!mirrors_.healthy(mirror) && !mirror.left_out && !under_way(mirror))
+      next_look_ = std::min(next_look_, mirror.check_at);
+}
+
+// Without a sample, one that is known must give it first.
+Mirror *MirrorChecks::due(TimePoint now) {
+  for (Mirror &mirror : mirrors_) {
+    if (under_way(mirror) || mirror.left_out || now < mirror.check_at)
+      continue;
+    if (sample_ ? !mirrors_.healthy(mirror) : mirror.known)
+      return &mirror;
+  }
+  return nullptr;
+}
+
+void MirrorChecks::begin(Mirror &mirror, TimePoint now) {
+  auto arrival = std::make_unique<Arrival>(
+      HttpRequest{.url = mirror.url, .range = sample_span(mirror.object.size)});
+  checks_.reserve(checks_.size() + 1);
+  if (Result<void> started = arrival->start(engine_); !started)
+    failed(mirror, started.error(), now);
+  else
+    checks_.push_back({&mirror, std::move(arrival)});
+}
+
+void MirrorChecks::end(const Check &check, TimePoint now) {
+  Mirror &mirror = *check.mirror;
+  const Arrival &arrival = *check.arrival;
+  std::string_view body(arrival.bytes().data(), arrival.bytes().size());
+  Result<ObjectInfo> object =
+      arrival.head() ? judge_check(mirror, *arrival.head(), arrival.asked(), body,
+                                   sample_ ? &*sample_ : nullptr, ignore_etag_,
+                                   redact_url(arrival.effective_url()))
+                     : arrival.error().value_or(Error{});
+  if (!object) {
+    failed(mirror, arrival.error() && object.error().kind == ErrorKind::Transient
+                       ? *arrival.error()
+                       : object.error(),
+           now);
+    return;
+  }
+  if (!sample_)
+    sample_ = body;
+  bool was_away = mirror.warned;
+  mirror.object.validator = object.value().validator;
+  mirror.route.begin_at(arrival.effective_url(), now);
+  mirrors_.bring_back(mirror, now);
+  if (was_away)
+    warning(fmt::format("the mirror {} is used again", redact_url(mirror.url)));
+}
+
+void MirrorChecks::failed(Mirror &mirror, const Error &error, TimePoint now) {
+  mirror.trouble = error.what;
+  bool told = std::exchange(mirror.warned, true);
+  if (!mirror.known && error.kind == ErrorKind::Permanent && error.http_status == 0) {
+    mirror.left_out = true;
+    warning(fmt::format("the mirror {} is left out: {}", redact_url(mirror.url), error.what));
+    return;
+  }
+  mirror.check_at = now + mirror.next_aside;
+  mirror.next_aside = std::min(2 * mirror.next_aside, Mirrors::kMaxAside);
+  if (!told)
+    warning(fmt::format("the mirror {} cannot be used, and is asked again later: {}",
+                        redact_url(mirror.url), error.what));
+  else
+    log(LogArea::Http, "mirror check failed: {}", error.what);
+}
+
+} // namespace httpcache

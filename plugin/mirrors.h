@@ -1,0 +1,163 @@
+// SPDX-License-Identifier: BSD-3-Clause
+// Copyright the httpcache authors
+//
+// mirrors.h - the places that the object is at, and which of them is asked next.
+//
+// url= and each mirror= name one place.  Each has its own way there, with its redirects
+// and its troubles (route.h), a link that is measured by itself (flow.h), and
+// a validator of its own, for servers make ETags as they like.  With url= alone there
+// is one, which is never left.
+//
+// Work is spread by what the links are seen to do: prefetch goes to the mirror with the
+// least in flight of what its link can use, so that each brings what it can; demand to
+// the one that should bring it soonest.  Connections are shared out evenly.
+//
+// A mirror that fails, is silent for long or holds readers up is *set aside*: it is not
+// asked while another may be.  A check (mirror_checks.h) brings it back, first after
+// kFirstAside, each time after twice as long.  Only when all are aside are they asked
+// nevertheless, each as route.h allows.
+//
+// A mirror is *known* once it was seen to have the object, and is not asked before.
+//
+// Pure but for trace lines: the time is passed in.  Threads: none (the engine's).
+// Errors: none of its own.
+#ifndef HTTPCACHE_MIRRORS_H
+#define HTTPCACHE_MIRRORS_H
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "clock.h"
+#include "error.h"
+#include "flow.h"
+#include "object.h"
+#include "retry.h"
+#include "route.h"
+
+namespace httpcache {
+
+struct Mirror {
+  Mirror(const std::string &configured, const RetryPolicy &policy, uint32_t block_size,
+         unsigned connections)
+      : url(configured), route(configured, configured, policy), flow(block_size, connections) {}
+
+  const std::string url;  // as it was configured: secret
+  ObjectInfo object;      // of the size that all have, and with the validator it has here
+  Route route;
+  Flow flow;
+  size_t running = 0;     // transfers
+  uint64_t in_flight = 0; // bytes asked for that have not come
+  double connect_s = 0;   // until a new connection's first request is sent; 0: not seen
+  TimePoint last_heard{}; // when bytes came last, or, since then, it was first asked
+  bool known = false;
+  bool changed = false;  // it has another version now
+  bool left_out = false; // it has another object
+  bool warned = false;   // of trouble, which has not ended yet
+  std::string trouble;   // what it said last, when it failed
+
+  // The parts of being aside.
+  bool aside = false;
+  TimePoint check_at{};         // when it, or one that is not known, is to be checked
+  Duration next_aside{};        // for how long, the next time
+  TimePoint aside_since{}, back_since{};
+  unsigned overtaken = 0; // transfers in a row
+};
+
+class Mirrors {
+public:
+  static constexpr size_t kMost = 16;
+  using Set = uint32_t; // of mirrors, a bit each
+
+  // A few lost seconds are a restart.
+  static constexpr Duration kFirstAside = std::chrono::seconds(1);
+  static constexpr Duration kMaxAside = std::chrono::seconds(60);
+  // So many transfers in a row that were not waited for to the end show a slow mirror.
+  static constexpr unsigned kSlowTransfers = 3;
+
+  // URLS are at most kMost; that at FIRST has OBJECT, and decides what the others must
+  // have.  CONNECTIONS are for all together.
+  Mirrors(std::span<const std::string> urls, size_t first, const ObjectInfo &object,
+          const RetryPolicy &policy, uint32_t block_size, unsigned connections);
+
+  size_t size() const { return mirrors_.size(); }
+  Mirror &first() { return mirrors_[first_]; }
+  auto begin() { return mirrors_.begin(); }
+  auto end() { return mirrors_.end(); }
+  auto begin() const { return mirrors_.begin(); }
+  auto end() const { return mirrors_.end(); }
+
+  Set bit(const Mirror &mirror) const;
+  // Those that were seen to have the object.
+  Set known() const;
+  bool healthy(const Mirror &mirror) const { return mirror.known && !mirror.aside; }
+  // Is there one that is, besides NOT_THOSE?
+  bool other_healthy(Set not_those) const;
+
+  // May any be asked?  If not, not before then, unless something ends.
+  bool may_ask(TimePoint now) const;
+  TimePoint not_before() const;
+  // When one more may be.
+  TimePoint next_may_ask(TimePoint now) const;
+  // Any number of times?
+  bool clear(TimePoint now) const;
+
+  // Whom to ask for BYTES that somebody waits for, but NOT_THOSE; null: nobody now.
+  Mirror *soonest(uint64_t bytes, TimePoint now, Set not_those = 0);
+  // How long MIRROR would take to bring them; nothing: it was not measured of late.
+  std::optional<double> expected_s(const Mirror &mirror, uint64_t bytes, TimePoint now) const;
+  // Whom to ask for what nobody waits for yet; null: enough is in flight, or no
+  // connection free beside those for demand.
+  Mirror *least_busy(TimePoint now);
+
+  // Transfers that may begin, of those and of all.
+  size_t free_connections(const Mirror &mirror) const;
+  size_t free_connections() const;
+  // What prefetch leaves to demand, of them.
+  size_t reserved_connections(const Mirror &mirror) const { return reserve(share(mirror)); }
+  size_t reserved_connections() const { return reserve(connections_); }
+
+  // Over those that are healthy.
+  uint64_t limit() const;
+  uint64_t transfer_bytes() const;
+  uint64_t ahead_bytes() const;
+  uint64_t in_flight() const;
+  void keep_queue_short(bool wanted);
+  bool queue_is_short() const { return mirrors_.front().flow.queue_is_short(); }
+
+  // A transfer begins, or ends; BYTES are those it wants, or does not bring any more.
+  void began(Mirror &mirror, uint64_t bytes, TimePoint now);
+  void ended(Mirror &mirror, uint64_t bytes, TimePoint now);
+  void arrived(Mirror &mirror, uint64_t bytes, TimePoint now);
+
+  // Not if there is no other.
+  void set_aside(Mirror &mirror, const std::string &trouble, TimePoint now);
+  // It has the object, and is asked from now on.
+  void bring_back(Mirror &mirror, TimePoint now);
+  // An answer to an attempt that began at BEGUN is good; a transfer came to its end,
+  // or was asked of another since that is faster: then, true shows that it is slow.
+  void answered(Mirror &mirror, TimePoint begun, TimePoint now);
+  void delivered(Mirror &mirror) { mirror.overtaken = 0; }
+  bool overtaken(Mirror &mirror) { return ++mirror.overtaken >= kSlowTransfers; }
+
+  // Memory ran out: nothing is under way any more.
+  void all_dropped();
+  void nobody_waits(TimePoint now, double random01);
+
+private:
+  bool candidate(const Mirror &mirror, Set not_those) const;
+  size_t share(const Mirror &mirror) const;
+  size_t reserve(size_t connections) const;
+  size_t running() const;
+
+  const size_t connections_;
+  const size_t first_;
+  std::deque<Mirror> mirrors_; // they stay where they are
+};
+
+} // namespace httpcache
+
+#endif
