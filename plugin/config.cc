@@ -137,12 +137,18 @@ bool protocol_allowed(std::string_view protocols, std::string_view scheme) {
 
 const char *http_version_name(HttpVersion version) {
   switch (version) {
+  case HttpVersion::V1_0:
+    return "1.0";
   case HttpVersion::V1_1:
     return "1.1";
   case HttpVersion::V2:
     return "2.0";
   case HttpVersion::V2PriorKnowledge:
     return "2-prior-knowledge";
+  case HttpVersion::V3:
+    return "3";
+  case HttpVersion::V3Only:
+    return "3only";
   }
   return "";
 }

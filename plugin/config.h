@@ -75,9 +75,12 @@ inline constexpr const char *kDefaultUserAgent = "nbdkit-httpcache";
 inline constexpr const char *kDefaultProtocols = "http,https";
 
 enum class HttpVersion {
+  V1_0,
   V1_1,
   V2,               // with HTTPS if the server has it, else 1.1
   V2PriorKnowledge, // nothing but 2, without HTTPS too
+  V3,               // with HTTPS if the server has it, else 2 or 1.1
+  V3Only,           // nothing but 3
 };
 // Is SCHEME (in lower case) one of PROTOCOLS?
 bool protocol_allowed(std::string_view protocols, std::string_view scheme);

@@ -28,19 +28,25 @@ curl_slist *as_list(void *p) { return static_cast<curl_slist *>(p); }
 
 long curl_version_of(HttpVersion version) {
   switch (version) {
+  case HttpVersion::V1_0:
+    return CURL_HTTP_VERSION_1_0;
   case HttpVersion::V1_1:
     return CURL_HTTP_VERSION_1_1;
   case HttpVersion::V2:
     return CURL_HTTP_VERSION_2TLS;
   case HttpVersion::V2PriorKnowledge:
     return CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE;
+  case HttpVersion::V3:
+    return CURL_HTTP_VERSION_3;
+  case HttpVersion::V3Only:
+    return CURL_HTTP_VERSION_3ONLY;
   }
   return CURL_HTTP_VERSION_1_1;
 }
 
 // Does this libcurl speak it?
 Result<void> check_http_version(const Config &config) {
-  if (config.http_version == HttpVersion::V1_1)
+  if (config.http_version <= HttpVersion::V1_1)
     return {};
   const curl_version_info_data *curl = curl_version_info(CURLVERSION_NOW);
   auto error = [&](std::string_view why) {
@@ -49,6 +55,11 @@ Result<void> check_http_version(const Config &config) {
                              http_version_name(config.http_version), curl->version, why),
                  {}};
   };
+  if (config.http_version >= HttpVersion::V3) {
+    if ((curl->features & CURL_VERSION_HTTP3) == 0)
+      return error("was built without HTTP/3; use http-version=1.1 or 2.0");
+    return {};
+  }
   if ((curl->features & CURL_VERSION_HTTP2) == 0)
     return error("was built without HTTP/2; use http-version=1.1");
   // It fails all requests after the first (curl pull request 10643).

@@ -115,19 +115,30 @@ Result<void> set_connections(ConfigDraft &draft, const char *value) {
   return {};
 }
 
-// The names are nbdkit-curl-plugin's, of which 2.0 and 2TLS differ in one thing:
-// in clear, 2.0 there asks servers to upgrade, which RFC 9113 has dropped.
+// The names are nbdkit-curl-plugin's.  "none" is libcurl's own choice, 2TLS; 2.0 differs
+// from that in one thing: in clear it asks servers to upgrade, which RFC 9113 has dropped.
 Result<void> set_http_version(ConfigDraft &draft, const char *value) {
-  std::string_view name = value;
-  if (name == "1.1")
-    draft.config.http_version = HttpVersion::V1_1;
-  else if (name == "2.0" || name == "2TLS")
-    draft.config.http_version = HttpVersion::V2;
-  else if (name == "2-prior-knowledge")
-    draft.config.http_version = HttpVersion::V2PriorKnowledge;
-  else
-    return bad_value("http-version", value, "must be 1.1, 2.0, 2TLS or 2-prior-knowledge");
-  return {};
+  struct Named {
+    std::string_view name;
+    HttpVersion version;
+  };
+  static constexpr Named kNames[] = {
+      {"none", HttpVersion::V2},
+      {"1.0", HttpVersion::V1_0},
+      {"1.1", HttpVersion::V1_1},
+      {"2.0", HttpVersion::V2},
+      {"2TLS", HttpVersion::V2},
+      {"2-prior-knowledge", HttpVersion::V2PriorKnowledge},
+      {"3", HttpVersion::V3},
+      {"3only", HttpVersion::V3Only},
+  };
+  for (const Named &named : kNames)
+    if (named.name == value) {
+      draft.config.http_version = named.version;
+      return {};
+    }
+  return bad_value("http-version", value,
+                   "must be none, 1.0, 1.1, 2.0, 2TLS, 2-prior-knowledge, 3 or 3only");
 }
 
 Result<void> set_timeout(ConfigDraft &draft, const char *value) {

@@ -65,8 +65,8 @@ wrong 'readahead=' "$good" readahead=-1
 wrong 'connections=.*1 to 256' "$good" connections=0
 wrong 'connections=.*1 to 256' "$good" connections=257
 wrong 'connections=.*1 to 256' "$good" connections=x
-for version in 1.0 2 3 3only none 2tls ""; do
-    wrong 'http-version=.*1\.1, 2\.0, 2TLS or 2-prior-knowledge' "$good" http-version=$version
+for version in 1 2 2tls 3Only ""; do
+    wrong 'http-version=.*none, 1\.0, 1\.1, 2\.0, 2TLS, 2-prior-knowledge, 3 or 3only' "$good" http-version=$version
 done
 wrong 'sslverify=' "$good" sslverify=perhaps
 wrong 'cainfo=.*No such file' "$good" cainfo="$tmp/nothing"
@@ -142,6 +142,8 @@ right "$good" blocksize=32M cache-blocks=2
 right "$good" readahead=0
 right "$good" readahead=1G
 right "$good" connections=256
+right "$good" http-version=none
+right "$good" http-version=1.0
 right "$good" http-version=1.1
 right "$good" http-version=2.0
 right "$good" http-version=2TLS

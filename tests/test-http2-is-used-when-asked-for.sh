@@ -31,7 +31,8 @@ spoken ()
 
 spoken HTTP/1.1 cainfo="$tls_ca" url="$nginx_h2_url/file"
 spoken HTTP/1.1 cainfo="$tls_ca" url="$nginx_h2_url/file" http-version=1.1
-for version in 2.0 2TLS; do
+spoken HTTP/1.0 cainfo="$tls_ca" url="$nginx_h2_url/file" http-version=1.0
+for version in none 2.0 2TLS; do
     spoken HTTP/2.0 cainfo="$tls_ca" url="$nginx_h2_url/file" http-version=$version
     spoken HTTP/1.1 cainfo="$tls_ca" url="$nginx_tls_url/file" http-version=$version
     spoken HTTP/1.1 url="$nginx_url/file" http-version=$version
@@ -41,12 +42,13 @@ for connections in 1 256; do
     spoken HTTP/2.0 cainfo="$tls_ca" url="$nginx_h2_url/file" http-version=2.0 connections=$connections
 done
 
+refused_version=2-prior-knowledge
 # refused REGEX PARAMETERS...
 refused ()
 {
     local regex=$1
     shift
-    expect_failure run_nbdkit true http-version=2-prior-knowledge cainfo="$tls_ca" "$@"
+    expect_failure run_nbdkit true http-version="$refused_version" cainfo="$tls_ca" "$@"
     expect_text "message for $*" "$nbdkit_err" "error: .*$regex"
 }
 
@@ -70,7 +72,7 @@ curl_version_info_data *curl_version_info(CURLversion now)
     curl_version_info_data *(*real)(CURLversion);
     *(void **)&real = dlsym(RTLD_NEXT, "curl_version_info");
     curl_version_info_data *info = real(now);
-    info->features &= ~CURL_VERSION_HTTP2;
+    info->features &= ~(CURL_VERSION_HTTP2 | CURL_VERSION_HTTP3);
     return info;
 }
 END
@@ -78,3 +80,6 @@ g++ -x c -shared -fPIC -o "$tmp/without.so" "$tmp/without.c" -ldl
 export NBDKIT_PRELOAD="${NBDKIT_PRELOAD:+$NBDKIT_PRELOAD }$tmp/without.so"
 refused 'http-version=2-prior-knowledge: .*without HTTP/2.*http-version=1\.1' url="$nginx_h2_url/file"
 spoken HTTP/1.1 cainfo="$tls_ca" url="$nginx_h2_url/file"
+for refused_version in 3 3only; do
+    refused "http-version=$refused_version: .*without HTTP/3.*http-version=1\.1 or 2\.0" url="$nginx_h2_url/file"
+done

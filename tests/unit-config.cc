@@ -397,16 +397,19 @@ TEST_CASE("readahead is a size, 0 or auto", "[config]") {
     CHECK(has(error_of({{"readahead", wrong}}), "0 for none, or auto"));
 }
 
-TEST_CASE("HTTP's version is one of four names", "[config]") {
+TEST_CASE("HTTP's version is one of a few names", "[config]") {
+  CHECK(config_of({{"http-version", "none"}}).http_version == HttpVersion::V2);
   CHECK(config_of({{"http-version", "1.1"}}).http_version == HttpVersion::V1_1);
   CHECK(config_of({{"http-version", "2.0"}}).http_version == HttpVersion::V2);
   CHECK(config_of({{"http-version", "2TLS"}}).http_version == HttpVersion::V2);
   CHECK(config_of({{"http-version", "2-prior-knowledge"}}).http_version ==
         HttpVersion::V2PriorKnowledge);
-  for (const char *wrong : {"", "1.0", "2", "2tls", "3", "none"})
+  for (const char *wrong : {"", "1", "2", "2tls", "3Only", "NONE"})
     CHECK(has(error_of({{"http-version", wrong}}),
-              "must be 1.1, 2.0, 2TLS or 2-prior-knowledge"));
-  for (HttpVersion version : {HttpVersion::V1_1, HttpVersion::V2, HttpVersion::V2PriorKnowledge})
+              "must be none, 1.0, 1.1, 2.0, 2TLS, 2-prior-knowledge, 3 or 3only"));
+  for (HttpVersion version :
+       {HttpVersion::V1_0, HttpVersion::V1_1, HttpVersion::V2, HttpVersion::V2PriorKnowledge,
+        HttpVersion::V3, HttpVersion::V3Only})
     CHECK(config_of({{"http-version", http_version_name(version)}}).http_version == version);
 }
 
