@@ -227,8 +227,9 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
     return "; check cainfo= and capath=";
   case CURLE_TOO_MANY_REDIRECTS:
     return "; is it a loop?";
-  case CURLE_COULDNT_RESOLVE_HOST:
-    return "; check the host name in url=";
+  case CURLE_COULDNT_RESOLVE_HOST: // libcurl starts a thread for it
+    return has(detail, "thread failed") ? "; this system gives nbdkit no more threads"
+                                        : "; check the host name in url=";
   case CURLE_COULDNT_CONNECT:
     if (!how.unix_socket.empty())
       return fmt::format("; it was tried through unix-socket-path={}: check that a server listens "

@@ -69,6 +69,11 @@ reads 2 > "$tmp/out"
 expect_text "reads with sockets again" "$tmp/out" "reads that failed: 0"
 stop_nbdkit
 
+# libcurl looks names up in threads.
+faults 0 0 1000
+expect_failure run_nbdkit true retries=0 url=http://host.invalid/
+expect_text "message" "$nbdkit_err" 'GET http://host.invalid/ .* thread failed to start; this system gives nbdkit no more threads'
+
 # Who comes while there is no thread is told, who comes later is served.
 faults 0 0 1000
 start_nbdkit url="$origin_url/pattern/64M"
