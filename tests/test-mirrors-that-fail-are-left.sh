@@ -117,6 +117,21 @@ END
 expect_equal "messages" "$(grep -c 'error: GET .* has changed, from ' "$nbdkit_err")" 1
 stop_nbdkit
 
+# One does not have it any more and the other is away for a moment: that one is waited for.
+serve
+client "$b_log" <<< "$until_asked"
+on b origin_ctl "listen?mode=refuse"
+on b origin_ctl drop
+on a origin_faults /pattern/16M "status=404"
+start_client << 'END'
+Reader().read(7 * MiB, 256 * KiB)
+END
+await_text "$nbdkit_err" "retry in .* 404 "
+on b origin_ctl "listen?mode=ok"
+wait "$client_pid"
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
+stop_nbdkit
+
 # All are dead: a read fails after the time for it, and says what each said; then one lives again.
 serve retry-max-time=1
 client "$b_log" <<< "$until_asked"
