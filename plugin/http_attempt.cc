@@ -13,6 +13,7 @@
 #include "ascii.h"
 #include "http_errors.h"
 #include "log.h"
+#include "url.h"
 
 namespace httpcache {
 
@@ -244,13 +245,12 @@ std::string HttpAttempt::why_not_followed(const std::string &url) const {
   return "";
 }
 
-std::optional<std::string> HttpAttempt::redirected_to(int curl_code) {
-  // CURLE_WRITE_ERROR: its page was too long to be read to the end.
-  if (!is_redirect() || own_error_ || (curl_code != CURLE_OK && curl_code != CURLE_WRITE_ERROR))
+std::optional<std::string> HttpAttempt::redirected_to() {
+  // Whatever became of its page, which may be too long to be read to the end: then
+  // libcurl tells no CURLINFO_REDIRECT_URL.
+  if (!is_redirect() || own_error_ || !head_.complete)
     return std::nullopt;
-  char *target = nullptr;
-  curl_easy_getinfo(as_easy(easy_), CURLINFO_REDIRECT_URL, &target);
-  std::string next = target != nullptr ? target : "";
+  std::string next = resolve_reference(asked_.url, head_.location);
   if (std::string why = why_not_followed(next); !why.empty()) {
     own_error_ = Error{ErrorKind::Permanent, EIO, head_.status,
                        fmt::format("{}: {}", request(), why), {}};

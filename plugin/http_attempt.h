@@ -72,9 +72,9 @@ public:
   // callback of libcurl's and the last function called here.
   Result<void> begin(uint64_t id, const HttpRequest &request, HttpReceiver &receiver);
 
-  // libcurl is done, with CURL_CODE.  A redirect to follow?  If so and it can be
-  // followed, the URL; one that cannot becomes an error.
-  std::optional<std::string> redirected_to(int curl_code);
+  // libcurl is done.  A redirect to follow?  If so and it can be followed, the URL; one
+  // that cannot becomes an error.
+  std::optional<std::string> redirected_to();
   // The next hop, to URL.
   Result<void> go_on(std::string url);
 

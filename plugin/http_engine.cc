@@ -127,8 +127,8 @@ void HttpEngine::send(HttpAttempt &attempt) {
 }
 
 // ATTEMPT was answered.  True: with a redirect, and it goes on.
-bool HttpEngine::follow_redirect(HttpAttempt &attempt, int curl_code) {
-  std::optional<std::string> next = attempt.redirected_to(curl_code);
+bool HttpEngine::follow_redirect(HttpAttempt &attempt) {
+  std::optional<std::string> next = attempt.redirected_to();
   if (!next)
     return false;
   curl_multi_remove_handle(as_multi(multi_), attempt.easy());
@@ -206,7 +206,7 @@ void HttpEngine::collect_finished() {
 
 void HttpEngine::finish(size_t index, int curl_code) {
   HttpAttempt &ended = *active_[index];
-  if (follow_redirect(ended, curl_code))
+  if (follow_redirect(ended))
     return;
   HttpOutcome outcome = ended.outcome(curl_code);
   // While connections are made libcurl would open more than HTTP/2 is to have.

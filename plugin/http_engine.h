@@ -110,7 +110,7 @@ private:
   void spread_streams();
   size_t connections_for(bool multiplexed) const;
   void send(HttpAttempt &attempt);
-  bool follow_redirect(HttpAttempt &attempt, int curl_code);
+  bool follow_redirect(HttpAttempt &attempt);
   size_t index_of(AttemptId id) const;
   std::unique_ptr<HttpAttempt> remove(size_t index);
   void collect_finished();

@@ -182,6 +182,19 @@ std::string host_of(std::string_view url) {
   return to_lower(host);
 }
 
+std::string resolve_reference(std::string_view base, std::string_view reference) {
+  constexpr unsigned kAsFound = CURLU_URLENCODE | CURLU_ALLOW_SPACE | CURLU_NON_SUPPORT_SCHEME;
+  CurluHandle handle(curl_url());
+  CURLU *u = handle.get();
+  std::string url;
+  if (!handle || curl_url_set(u, CURLUPART_URL, std::string(base).c_str(), 0) != CURLUE_OK ||
+      curl_url_set(u, CURLUPART_URL, std::string(reference).c_str(), kAsFound) != CURLUE_OK ||
+      curl_url_set(u, CURLUPART_FRAGMENT, nullptr, 0) != CURLUE_OK ||
+      get(u, CURLUPART_URL, 0, url) != CURLUE_OK)
+    return "";
+  return url;
+}
+
 namespace {
 
 // TEXT with everything encoded but what may stand in a signed URL and KEPT.

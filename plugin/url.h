@@ -40,6 +40,11 @@ bool same_origin(std::string_view a, std::string_view b);
 // The host of a URL, in lower case and without brackets; empty if it is no URL.
 std::string host_of(std::string_view url);
 
+// Where REFERENCE, a redirect's Location, leads from BASE, without a fragment; blanks and
+// bytes that are not ASCII are percent-encoded, for servers leave them in.  Any scheme.
+// Empty if it is no URL.
+std::string resolve_reference(std::string_view base, std::string_view reference);
+
 // URL as AWS Signature Version 4 signs it: in path and query all is encoded but
 // letters, digits, "-._~" and what separates; the fields of the query are in
 // order, and have their '='.  libcurl before 8.1 signs a URL as it is, so it

@@ -82,6 +82,7 @@ get 0 -I "$u/pattern/1K?new-etag-after=1"; header 'ETag: "new-pattern-1024"'
 get 0 "$u/file?status=503&retry-after=7"; status 503; header "Retry-After: 7"
 get 0 -r 5-6 "$u/file?416=77";   status 416; header 'Content-Range: bytes \*/77'
 get 0 "$u/file?redirect=/x%3Fy";  status 302; header 'Location: /x\?y'
+get 0 "$u/file?redirect=/x&padding=100000"; status 302; body /dev/zero 0 100000
 get 0 -L "$u/file?hops=3&x-a=b";  size 300000
 expect_equal hops "$(count_requests 'query~^hops=[0-3]&x-a=b$')" 4
 get 47 -L --max-redirs 5 "$u/file?redirect=loop"

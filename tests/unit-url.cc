@@ -148,6 +148,32 @@ TEST_CASE("an origin is scheme, host and port") {
   REQUIRE_FALSE(same_origin("nonsense", "nonsense"));
 }
 
+TEST_CASE("where a redirect leads", "[url]") {
+  const struct {
+    std::string_view reference;
+    std::string_view url;
+  } cases[] = {
+      {"http://other/x?y#z", "http://other/x?y"},
+      {"HTTPS://Other:8443/x", "https://Other:8443/x"},
+      {"/x?y", "https://host:99/x?y"},
+      {"x", "https://host:99/a/x"},
+      {"../x", "https://host:99/x"},
+      {"?y", "https://host:99/a/b?y"},
+      {"//other/x", "https://other/x"},
+      {"/a b/\xc3\xa9%20", "https://host:99/a%20b/%c3%a9%20"},
+      {"http://other/a b/\xc3\xa9?c d", "http://other/a%20b/%c3%a9?c+d"},
+      {"ftp://other/x", "ftp://other/x"},
+      {"gopher://other/x", "gopher://other/x"},
+      {"http://[bad", ""},
+      {"http://", ""},
+  };
+  for (const auto &c : cases) {
+    INFO(c.reference);
+    CHECK(resolve_reference("https://host:99/a/b?c#d", c.reference) == c.url);
+  }
+  CHECK(resolve_reference("no URL", "/x").empty());
+}
+
 TEST_CASE("the host of a URL", "[url]") {
   CHECK(host_of("https://Example.COM:8443/x?y") == "example.com");
   CHECK(host_of("http://[::1]:80/") == "::1");

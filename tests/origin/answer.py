@@ -173,6 +173,9 @@ def decide(request, faults, root):
     """The Answer.  Its object, if it has one, is the caller's to close."""
     early = _not_allowed(request, faults) or _sent_elsewhere(request, faults)
     if early:
+        if "padding" in faults:
+            size = faults.number("padding")
+            return Answer(early.status, early.headers, obj=objects.Zeros(size), length=size)
         return early
     if request.method not in ("GET", "HEAD"):
         return text_answer(405, [("Allow", "GET, HEAD")])

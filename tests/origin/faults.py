@@ -25,6 +25,7 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
   retry-after=TEXT
   www-authenticate=TEXT
   416=N               416 with "Content-Range: bytes */N"
+  padding=N           a body of N zeros to any of these answers
   redirect=TEXT       302 (or redirect-status=N) to TEXT: a URL, a path, or "loop" for the same URL again
   redirect-status=N
   hops=N              N redirects to the same path first, each with one hop less
