@@ -25,6 +25,8 @@ constexpr unsigned kMaxRedirects = 10; // curl's own limit is 50, or none before
 // no longer than this: a new connection would cost more.
 constexpr uint64_t kSmallBody = 16 << 10;
 
+constexpr int kTooLarge = 100; // CURLE_TOO_LARGE of libcurl 8.6
+
 CURL *as_easy(void *p) { return static_cast<CURL *>(p); }
 
 } // namespace
@@ -281,6 +283,20 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
       judge();
   }
 
+  auto time_of = [&](CURLINFO info) {
+    curl_off_t us = 0;
+    curl_easy_getinfo(as_easy(easy_), info, &us);
+    return from_us(us);
+  };
+  // How libcurl calls a line that is longer than it takes.
+  if ((curl_code == CURLE_OUT_OF_MEMORY || curl_code == kTooLarge) && !head_.complete &&
+      !own_error_ && time_of(CURLINFO_STARTTRANSFER_TIME_T) > Duration::zero())
+    own_error_ = Error{ErrorKind::Permanent, EIO, head_.status,
+                       fmt::format("{}: server sent a header line of more than 100 KiB, or there "
+                                   "was no memory for one",
+                                   request()),
+                       {}};
+
   HttpOutcome outcome;
   outcome.body_bytes = body_bytes_;
   if (own_error_)
@@ -291,11 +307,6 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
     outcome.error = error_from_curl(curl_code, error_text_.get(), request(), how);
   }
 
-  auto time_of = [&](CURLINFO info) {
-    curl_off_t us = 0;
-    curl_easy_getinfo(as_easy(easy_), info, &us);
-    return from_us(us);
-  };
   count_connections();
   outcome.new_connection = opened_ > 0;
   stats_.connections.add(static_cast<uint64_t>(opened_));

@@ -73,6 +73,7 @@ get 0 -H 'If-None-Match: W/"pattern-4194304"' "$u/pattern/4M"; status 304; size 
 get 0 -I "$u/file?no-validators"; no_header ETag; no_header Last-Modified
 get 0 -I "$u/file?no-etag";      no_header ETag
 get 0 -I "$u/file?etag=%22a%20b%22"; header 'ETag: "a b"'
+get 0 -I "$u/file?last-modified=once%20upon"; header 'Last-Modified: once upon'
 get 0 -I "$u/pattern/4M?new-etag"; header 'ETag: "new-pattern-4194304"'
 get 0 -I "$u/pattern/1K?new-etag-after=1"; header 'ETag: "pattern-1024"'
 get 0 -I "$u/pattern/1K?new-etag-after=1"; header 'ETag: "new-pattern-1024"'
@@ -106,6 +107,8 @@ get 0 -r 0-9 "$u/file?no-length"; no_header Content-Length; body "$tmp/www/file"
 get 18 -r 0-9 "$u/file?length=11&connection-close"; body "$tmp/www/file" 0 10
 get 0 -r 9-300000 "$u/file?chunked"; no_header Content-Length; body "$tmp/www/file" 9 299991
 get 0 -r 0-9 "$u/file?http10";   expect_text version "$tmp/head" '^HTTP/1.0 206'; body "$tmp/www/file" 0 10
+get 28 --max-time 0.5 "$u/file?drip-header=10"; size 0
+get 0 -r 0-9 "$u/file?drip-header=0"; status 206; body "$tmp/www/file" 0 10
 get 0 -r 0-9 "$u/file?interim=100,103"; status 100; status 103; status 206; body "$tmp/www/file" 0 10
 get 0 -r 5-99 "$u/file?gzip" --compressed; header "Content-Encoding: gzip"; body "$tmp/www/file" 5 95
 get 0 -I "$u/file?cookie=a%3Db";  header "Set-Cookie: a=b"
@@ -138,7 +141,9 @@ END
 
 get 0 -r 10-99 "$u/file?short=20"; header "Content-Range: bytes 10-29/300000"; body "$tmp/www/file" 10 20
 get 0 -r 10-99 "$u/file?long=20"; header "Content-Range: bytes 10-119/300000"; body "$tmp/www/file" 10 110
-get 0 -r 10-99 "$u/file?extra=20"; header "Content-Range: bytes 10-99/300000"; body "$tmp/www/file" 10 110
+get 0 -r 10-99 "$u/file?extra=20"; header "Content-Range: bytes 10-99/300000"; size 110
+cmp -n 90 "$tmp/body" "$tmp/www/file" 0 10
+expect_equal "bytes that are not of it" "$(tail -c 20 "$tmp/body" | od -An -tx1 | xargs)" "$(printf 'ee %.0s' {1..20} | xargs)"
 get 0 -r 10-99 "$u/file?wrong-range=1"; header "Content-Range: bytes 11-100/300000"; body "$tmp/www/file" 11 90
 get 0 -r 10-99 "$u/file?shift=1"; header "Content-Range: bytes 10-99/300000"; body "$tmp/www/file" 11 90
 get 0 -r 10-99 "$u/file?multipart"; header 'Content-Type: multipart/byteranges; .*'

@@ -146,6 +146,7 @@ def _validators(obj, faults):
     if "weak-etag" in faults:
         etag = "W/" + etag
     etag = faults.text("etag", etag)
+    date = faults.text("last-modified", date)
     none = "no-validators" in faults
     return (None if none or "no-etag" in faults else etag), (None if none or "no-last-modified" in faults else date)
 
@@ -229,9 +230,8 @@ def _partial(obj, headers, span, faults):
     if "shift" in faults:
         first = (first + faults.number("shift")) % max(1, obj.size - length + 1)
     if "extra" in faults:
+        obj = objects.Grown(obj, faults.number("extra"), first + length, 0xee)
         length += faults.number("extra")
-        if first + length > obj.size:
-            obj = objects.Grown(obj, first + length - obj.size)
     return Answer(206, headers, obj=obj, first=first, length=length)
 
 
@@ -276,6 +276,11 @@ class Sender:
             self._ledger.stall(self._sock)
         if "endless-header" in faults:
             self._endless(head)
+        if "drip-header" in faults:
+            for i in range(len(head)):
+                self._sock.sendall(head[i:i + 1])
+                park(self._sock, faults.number("drip-header") / 1000)
+            head = b""
         self._send_body(head, body)
 
     def _compress(self):

@@ -40,12 +40,14 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
   new-etag            another ETag than usual
   weak-etag           the usual ETag, as a weak one
   no-etag
+  last-modified=TEXT  this Last-Modified, literally
   no-last-modified
   no-validators       neither
   new-etag-after=N    the same as new-etag&after=N
   grow=N              the object is N bytes longer (zeros)
   size-change-after=N the same as grow=512&after=N
  the header block
+  drip-header=N       one byte of it each N milliseconds
   ignore-range        200 with the whole object
   no-accept-ranges
   no-content-range
@@ -68,7 +70,7 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
  the body
   short=N             206 with only the first N bytes of what was asked; Content-Range says so (legal)
   long=N              206 with N bytes more than asked; Content-Range says so
-  extra=N             N bytes more than Content-Range says
+  extra=N             N bytes more than Content-Range says, which are not of the object
   wrong-range=N       206 for a range N bytes later; Content-Range says so (wrong-range alone: 4096)
   shift=N             the bytes of a range N bytes later under the right Content-Range: a lie nobody can notice
   multipart           206 as multipart/byteranges

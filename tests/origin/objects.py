@@ -103,19 +103,21 @@ class File(Object):
 
 
 class Grown(Object):
-    """Another object with EXTRA zero bytes at its end (fault grow)."""
+    """Another object, as far as END (default: its own), and then EXTRA bytes of FILLER (faults grow and extra)."""
 
-    def __init__(self, inner, extra):
+    def __init__(self, inner, extra, end=None, filler=0):
         self._inner = inner
-        self.size = inner.size + extra
+        self._end = inner.size if end is None else end
+        self._filler = _ZEROS if filler == 0 else bytes([filler]) * CHUNK
+        self.size = self._end + extra
         self.etag = inner.etag
         self.last_modified = inner.last_modified
 
     def read(self, offset, count):
-        left = self._inner.size - offset
+        left = self._end - offset
         if left > 0:
             return self._inner.read(offset, min(count, left))
-        return memoryview(_ZEROS)[:count]
+        return memoryview(self._filler)[:count]
 
     def close(self):
         self._inner.close()
