@@ -190,6 +190,8 @@ expect_equal times "$(answers 4 "$u/file?status=503&times=2")" "503 503 206 206"
 expect_equal after "$(answers 4 "$u/file?status=503&after=3")" "206 206 206 503"
 expect_equal "after, times" "$(answers 5 "$u/file?status=503&after=1&times=2")" "206 503 503 206 206"
 expect_equal on "$(answers 6 "$u/file?status=503&on=2,4-5")" "206 503 206 503 503 206"
+expect_equal every "$(answers 5 "$u/file?status=503&every=3&after=1")" "206 503 206 206 503"
+expect_equal "one more each time" "$(answers 4 "$u/file?status=500..502&every=1")" "500 501 502 500"
 expect_equal groups "$(answers 4 "$u/file?status=500&on=1&status=503&on=3&no-etag")" "500 206 503 206"
 no_header ETag
 expect_equal "at, elsewhere" "$(answers 1 "$u/file?status=503&at=1000&times=1")" 206
@@ -249,6 +251,10 @@ if (origin_ctl "wait?requests=999999&timeout=0.01") 2>/dev/null; then fail "a wa
 # The listener.
 
 origin_ctl "listen?mode=refuse";        get 7 "$u/file"
+origin_ctl "listen?mode=ok";            get 0 "$u/file"
+origin_ctl "listen?mode=deaf";          get 28 --connect-timeout 0.2 "$u/file"
+origin_ctl "listen?mode=refuse";        get 7 "$u/file"
+origin_ctl "listen?mode=deaf";          get 28 --connect-timeout 0.2 "$u/file"
 origin_ctl "listen?mode=ok";            get 0 "$u/file"
 origin_ctl "listen?mode=close&times=1"; get 52 "$u/file"; get 0 "$u/file"
 origin_ctl "listen?mode=reset&times=2"; get "56 7" "$u/file"; get "56 7" "$u/file"; get 0 "$u/file"

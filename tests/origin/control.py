@@ -25,7 +25,7 @@ Control: GET /_ctl/COMMAND, on the Unix socket of --control or on the public add
   stat?key=KEY[&path=P]     one of them, as a bare number
   reset                     counters and selectors begin again
   faults?path=P&set=QUERY   faults of this path from now on, in place of those set before ("set=" alone: none)
-  listen?mode=MODE[&times=N]  what becomes of new connections: ok, close, reset, hang, refuse
+  listen?mode=MODE[&times=N]  what becomes of new connections: ok, close, reset, hang, refuse, deaf
   drop                      end all connections that are open
   quit                      end
 """

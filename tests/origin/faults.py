@@ -11,7 +11,8 @@ import threading
 import urllib.parse
 
 TABLE = """\
-Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; names without a value are switches):
+Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; N..M: N for the first request that it
+applies to, one more for each further one, and after M again from N on; names without a value are switches):
 
  before the answer
   delay=N             wait N milliseconds before the headers
@@ -83,6 +84,7 @@ Faults (N: a number or a size such as 64K; N-M: drawn anew for each request; nam
 Selectors say when the faults before them (back to the selectors before those) apply:
   times=N             to the first N requests only
   after=N             not to the first N requests
+  every=N             to the first of each N requests only
   on=LIST             to these requests: "2", "1,4", "3-5"; counted from 1
   at=N                to requests whose range contains byte N only; those alone are then counted
   method=TEXT         to this method only; those alone are then counted
@@ -92,7 +94,7 @@ Requests are counted for each URL with its query, or, for faults set at run time
 Query keys that begin with "x-" or "token", or contain a capital letter or "_", are not faults and mean nothing here.
 """
 
-SELECTORS = ("times", "after", "on", "at", "method", "chance")
+SELECTORS = ("times", "after", "every", "on", "at", "method", "chance")
 _ROW = re.compile(r"^  ([a-z0-9][a-z0-9-]*)(=[A-Z:]+)?(?: |$)", re.M)
 _KINDS = {name: (value or "=")[1:] for name, value in _ROW.findall(TABLE)}
 _SUGAR = {"new-etag-after": ("new-etag", ""), "size-change-after": ("grow", "512")}
@@ -100,6 +102,7 @@ _BARE = {"stall": "0", "stall-header": "0", "wrong-range": "4096"}      # what a
 _rng = random.Random()
 _UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _NUMBER = re.compile(r"(\d+)([KMGT]?)(?:-(\d+)([KMGT]?))?")
+_SWEEP = re.compile(r"(\d+)\.\.(\d+)")
 
 
 class BadScript(ValueError):
@@ -160,6 +163,7 @@ class _Group:
         self.faults = {}
         self.selectors = {}
         self.seen = 0
+        self.applied = 0
 
     def applies(self, method, byte_range):
         sel = self.selectors
@@ -175,7 +179,21 @@ class _Group:
         n = self.seen - _number(sel.get("after", "0"))[0]
         if n <= 0 or ("times" in sel and n > _number(sel["times"])[0]):
             return False
+        if "every" in sel and (n - 1) % _number(sel["every"])[0]:
+            return False
         return "on" not in sel or _ordinals(sel["on"])(self.seen)
+
+
+    def values(self):
+        """The faults, for a request that they apply to."""
+        values = dict(self.faults)
+        for key, value in values.items():
+            sweep = _KINDS[key] == "N" and _SWEEP.fullmatch(value)
+            if sweep:
+                first, last = int(sweep[1]), int(sweep[2])
+                values[key] = str(first + self.applied % (last - first + 1))
+        self.applied += 1
+        return values
 
 
 class Script:
@@ -210,7 +228,7 @@ class Script:
     @staticmethod
     def _check(group):
         for key, value in group.faults.items():
-            if _KINDS[key] == "N":
+            if _KINDS[key] == "N" and not _SWEEP.fullmatch(value):
                 _number(value)
             elif _KINDS[key] and not value:
                 raise BadScript(f"{key} needs a value")
@@ -226,5 +244,5 @@ class Script:
         with self._lock:
             for group in self._groups:
                 if group.faults and group.applies(method, byte_range):
-                    chosen.update(group.faults)
+                    chosen.update(group.values())
         return chosen

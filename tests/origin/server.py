@@ -16,6 +16,7 @@ from .faults import BadScript, Faults, Script
 from .ledger import Hangup, park
 
 MAX_REQUEST = 256 * 1024
+_AWAY = ("refuse", "deaf")      # modes in which nothing is accepted
 
 
 class Listener:
@@ -26,6 +27,7 @@ class Listener:
         reset     accepted and closed at once (RST)
         hang      accepted, and nothing ever said, not even TLS
         refuse    nobody listens (the address stays ours)
+        deaf      nobody answers, as if the machine were gone: packets that ask for a connection are dropped
 
     Threads: set_mode() by any; run() on one of its own."""
 
@@ -34,6 +36,7 @@ class Listener:
         self._send_buffer = send_buffer
         self._changed = threading.Condition()
         self._mode, self._left = "ok", None
+        self._fillers = []                  # deaf: connections that fill the queue
         self.port = 0
         if not unix_path:
             # Never listens: it keeps the port ours while nobody does.
@@ -47,7 +50,7 @@ class Listener:
         sock.bind(("127.0.0.1", self.port))
         return sock
 
-    def _listen(self):
+    def _listen(self, backlog=512):
         if self._unix_path:
             if os.path.exists(self._unix_path):
                 os.unlink(self._unix_path)
@@ -57,21 +60,41 @@ class Listener:
             sock = self._bound_socket()
         if self._send_buffer:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, self._send_buffer)
-        sock.listen(512)
+        sock.listen(backlog)
         return sock
+
+    def _fill(self):
+        """Connect until the queue is full: Linux drops what comes then."""
+        poll = select.poll()
+        while True:
+            sock = socket.socket(socket.AF_INET)
+            sock.setblocking(False)
+            sock.connect_ex(("127.0.0.1", self.port))
+            self._fillers.append(sock)
+            poll.register(sock, select.POLLOUT)
+            if not poll.poll(100):          # over loopback, long for one that is taken
+                return
+            poll.unregister(sock)
 
     def set_mode(self, mode, times=None):
         """For the next TIMES connections, then ok again; or until changed."""
-        if mode not in ("ok", "close", "reset", "hang", "refuse"):
+        if mode not in ("ok", "close", "reset", "hang", "refuse", "deaf"):
             raise BadScript(f"no such mode: {mode}")
         with self._changed:
             was, self._mode, self._left = self._mode, mode, times
-            if mode == "refuse" and was != "refuse":
+            if mode == was or (mode not in _AWAY and was not in _AWAY):
+                return
+            if was != "refuse":
                 if self._unix_path:
                     os.unlink(self._unix_path)
                 self._sock.shutdown(socket.SHUT_RDWR)       # wakes accept()
                 self._sock.close()
-            elif was == "refuse" and mode != "refuse":
+            while self._fillers:
+                self._fillers.pop().close()
+            if mode == "deaf":
+                self._sock = self._listen(0)
+                self._fill()
+            elif mode != "refuse":
                 self._sock = self._listen()
             self._changed.notify_all()
 
@@ -79,7 +102,7 @@ class Listener:
         """The next connection, and the mode for it."""
         while True:
             with self._changed:
-                while self._mode == "refuse":
+                while self._mode in _AWAY:
                     self._changed.wait()
                 listening = self._sock
             try:
