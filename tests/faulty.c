@@ -9,7 +9,9 @@
  * so many (EMFILE), and of 1000 threads (EAGAIN).
  *
  * Only what the plugin, libcurl, libstdc++ and libfmt call fails: how nbdkit itself
- * bears it is not what is tested.
+ * bears it is not what is tested.  Nor is how libcurl does within curl_multi_perform:
+ * there 7.88 divides by the size of a hash that it could not allocate, once in some
+ * thousand failures; but its other calls, and what it calls back, do fail.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -18,6 +20,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -34,7 +37,8 @@ enum { ALLOCATIONS, DESCRIPTORS, THREADS };
 
 static const char *control;
 static atomic_uint seed = 12345;
-static struct { uintptr_t begin, end; } ours[16];
+static struct { uintptr_t begin, end; bool libcurl; } ours[16];
+static _Thread_local bool performing;
 static atomic_int n_ours = -1;
 
 __attribute__((constructor)) static void map_control(void)
@@ -60,6 +64,7 @@ static int note(struct dl_phdr_info *info, size_t size, void *opaque)
                 if (info->dlpi_phdr[h].p_type == PT_LOAD && (info->dlpi_phdr[h].p_flags & PF_X)) {
                     ours[*n].begin = info->dlpi_addr + info->dlpi_phdr[h].p_vaddr;
                     ours[*n].end = ours[*n].begin + info->dlpi_phdr[h].p_memsz;
+                    ours[*n].libcurl = strstr(info->dlpi_name, "libcurl") != NULL;
                     ++*n;
                 }
     return 0;
@@ -86,6 +91,8 @@ static int fails(int what, const void *caller)
     uintptr_t at = (uintptr_t)caller;
     for (int i = 0; i < n_ours; i++)
         if (at >= ours[i].begin && at < ours[i].end) {
+            if (what == ALLOCATIONS && performing && ours[i].libcurl)
+                return 0;
             unsigned x = atomic_fetch_add(&seed, 2654435761u);
             x ^= x >> 15;
             x *= 2246822519u;
@@ -142,4 +149,17 @@ int pthread_create(pthread_t *thread, const pthread_attr_t *attr, void *(*start)
     if (!next)
         next = (int (*)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))dlsym(RTLD_NEXT, "pthread_create");
     return next(thread, attr, start, arg);
+}
+
+int curl_multi_perform(void *multi, int *running)
+{
+    static int (*next)(void *, int *);
+    if (!next)
+        next = (int (*)(void *, int *))dlsym(RTLD_NEXT, "curl_multi_perform");
+    if (!next) /* loaded later than this */
+        next = (int (*)(void *, int *))dlsym(dlopen("libcurl.so.4", RTLD_NOW | RTLD_NOLOAD), "curl_multi_perform");
+    performing = true;
+    int code = next(multi, running);
+    performing = false;
+    return code;
 }
