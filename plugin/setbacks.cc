@@ -206,6 +206,8 @@ void Fetcher::give_up_on_late(TimePoint at) {
     Error error = *trouble_;
     error.what += fmt::format("; bytes {}-{} waited {:.1f} s for the server", bytes.first,
                               bytes.last, to_seconds(at - transfer.first_attempt));
+    if (transfer.attempts_in_all > 1)
+      error.what += fmt::format(" (tried {} times)", transfer.attempts_in_all);
     give_up(transfer, std::make_shared<const Error>(std::move(error)));
   }
 }

@@ -235,11 +235,25 @@ start_origin ()
     exec {fd}< <(exec "$python" "$srcdir/origin.py" --root "$tmp/www" --log "$origin_log" \
                       --control "$origin_control" --parent $$ "$@" 2>"$tmp/origin$_origins.err")
     origin_pid=$!
-    cleanup_fn _end_child "$origin_pid" "$fd" TERM "the origin"
+    _origin_fd=$fd
+    cleanup_fn _stop_origin "$origin_pid" "$fd"
     _await_line "$fd" "the origin"
     origin_url=$scheme://127.0.0.1:${line#ready }
     origin_unix=$unix
     if [ -n "$unix" ]; then origin_url=$scheme://localhost; fi
+}
+
+# stop_origin: end the origin started last, now.
+stop_origin ()
+{
+    _stop_origin "$origin_pid" "$_origin_fd"
+}
+
+_stop_origin ()
+{
+    if [[ " ${_stopped-} " = *" $1 "* ]]; then return; fi
+    _stopped="${_stopped-} $1"
+    _end_child "$1" "$2" TERM "the origin"
 }
 
 # origin_ctl COMMAND: "stat?key=requests", "open?gate=a", ... of the origin whose socket is $origin_control.

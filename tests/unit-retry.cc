@@ -5,6 +5,7 @@
 #include "retry.h"
 
 #include "catch.h"
+#include "config.h"
 
 using namespace httpcache;
 
@@ -115,4 +116,23 @@ TEST_CASE("the default policy gives up within its deadline", "[retry]") {
   }
   CHECK(attempts == policy.retries + 1);
   CHECK(elapsed_ms == 250 + 500 + 1000 + 2000 + 4000);
+}
+
+TEST_CASE("by default a server may be away for a minute, whatever the chance", "[retry]") {
+  Config config;
+  RetryPolicy policy;
+  policy.retries = config.retries;
+  policy.first_delay_ms = config.retry_delay_ms;
+  policy.deadline_ms = config.retry_max_time_s * 1000;
+  for (double chance : {0.0, 0.5, 1.0}) {
+    uint64_t elapsed_ms = 0; // it refuses at once
+    for (unsigned attempts = 1;; ++attempts) {
+      auto ms = retry_wait_ms(policy, attempts, error_of(ErrorKind::Transient), elapsed_ms, chance);
+      if (!ms)
+        break;
+      elapsed_ms += *ms;
+    }
+    CHECK(elapsed_ms >= 60'000);
+    CHECK(elapsed_ms <= policy.deadline_ms);
+  }
 }
