@@ -30,7 +30,9 @@ Result<Slab> Slab::create(uint32_t slots, uint32_t slot_size) {
 }
 
 Slab::Slab(char *base, uint32_t slots, uint32_t slot_size)
-    : base_(base), slots_(slots), slot_size_(slot_size) {}
+    : base_(base), slots_(slots), slot_size_(slot_size) {
+  free_.reserve(slots); // give_back() must not fail: who calls it could not go on
+}
 
 Slab::Slab(Slab &&other) noexcept
     : base_(std::exchange(other.base_, nullptr)), slots_(other.slots_),
