@@ -82,6 +82,11 @@ Result<void> finish_login(ConfigDraft &draft) {
   if (config.netrc && !config.bearer_token.empty())
     return config_error("netrc= is given with bearer-token=: log in by one of them");
 
+  if (config.header_script.empty() && config.header_script_renew_s > 0)
+    return config_error("header-script-renew= is given without header-script=");
+  if (config.cookie_script.empty() && config.cookie_script_renew_s > 0)
+    return config_error("cookie-script-renew= is given without cookie-script=");
+
   if (config.sslcert.empty() && !config.sslkey.empty())
     return config_error("sslkey= is given without sslcert=, the certificate that the key is of");
   if (config.sslcert.empty() && given("sslkey-password"))

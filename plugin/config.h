@@ -60,6 +60,8 @@ inline constexpr unsigned kDefaultConnections = 16; // as nbdkit-curl-plugin
 inline constexpr uint32_t kMaxTimeoutS = uint32_t{24} * 60 * 60;
 inline constexpr uint32_t kDefaultTimeoutS = 60;
 
+inline constexpr uint32_t kMaxRenewS = uint32_t{365} * 24 * 60 * 60;
+
 // A server that refuses at once is asked for as long as kDefaultRetryMaxTimeS however
 // the waits fall; attempts that take long are fewer.
 inline constexpr unsigned kMaxRetries = 1000;
@@ -117,6 +119,12 @@ struct Config {
   std::string aws_sigv4; // as libcurl takes it; user and password are the keys
   std::string cookie;    // value of a Cookie header
   std::vector<std::string> headers; // in the order given
+  std::string header_script;        // shell commands (renewal.h); empty: none
+  std::string cookie_script;
+  uint32_t header_script_renew_s = 0; // 0: never by age
+  uint32_t cookie_script_renew_s = 0;
+  std::string url_as_given; // for them; a secret
+  std::string folder;       // in which they run; empty: unknown
   std::string sslcert;              // of the client
   std::string sslkey;               // empty: in sslcert
   std::string sslkey_password;

@@ -48,6 +48,10 @@ struct HttpAttempt::Callbacks {
                   {}};
         return 0;
       }
+      if (attempt.head_.complete && !attempt.judged_)
+        attempt.weigh_credentials();
+      if (attempt.stale_refusal_)
+        return attempt.head_.content_length.value_or(UINT64_MAX) <= kSmallBody ? bytes : 0;
       if (attempt.head_.complete && attempt.head_is_final() && !attempt.judged_) {
         attempt.last_progress_ = attempt.last_heard_;
         if (!attempt.judge())
@@ -65,6 +69,8 @@ struct HttpAttempt::Callbacks {
     size_t bytes = size * n;
     try {
       attempt.heard(bytes);
+      if (attempt.stale_refusal_)
+        return bytes;
       if (attempt.is_redirect()) // its body is a page for people
         return (attempt.skipped_bytes_ += bytes) <= kSmallBody ? bytes : bytes + 1;
       if (!attempt.judged_ && !attempt.judge())
@@ -157,27 +163,43 @@ HttpAttempt::~HttpAttempt() {
     curl_easy_cleanup(as_easy(easy_));
 }
 
-Result<void> HttpAttempt::begin(uint64_t id, const HttpRequest &request,
-                                HttpReceiver &receiver) {
+void HttpAttempt::begin(uint64_t id, const HttpRequest &request, HttpReceiver &receiver) {
   id_ = id;
   receiver_ = &receiver;
   asked_ = request;
   redirects_ = 0;
   opened_ = 0;
+  waiting_ = repeated_ = false;
   started_ = now();
-  return ask();
+  forget_answer();
 }
 
-Result<void> HttpAttempt::ask() {
+void HttpAttempt::forget_answer() {
   head_ = {};
   skipped_bytes_ = 0;
-  judged_ = stopped_ = discarding_ = false;
+  judged_ = stopped_ = discarding_ = stale_refusal_ = false;
   own_error_.reset();
   body_bytes_ = 0;
   error_text_[0] = '\0';
   hop_started_ = last_heard_ = last_progress_ = now();
   since_progress_ = 0;
-  return options_.ask(easy_, asked_);
+}
+
+Result<void> HttpAttempt::ask() {
+  forget_answer();
+  if (waiting_)
+    started_ += hop_started_ - waiting_since_; // not the server's time
+  waiting_ = false;
+  Result<HttpCredentials::Told> told = options_.ask(easy_, asked_);
+  if (!told)
+    return std::move(told).error();
+  told_ = std::move(told).value();
+  return {};
+}
+
+void HttpAttempt::wait() {
+  waiting_ = true;
+  waiting_since_ = now();
 }
 
 void HttpAttempt::heard(size_t bytes) {
@@ -196,6 +218,18 @@ std::string HttpAttempt::request() const {
 bool HttpAttempt::is_redirect() const {
   return asked_.follow_redirects && options_.config().follow_location && head_.status >= 300 &&
          head_.status < 400 && !head_.location.empty();
+}
+
+// The head is complete: does the server take what scripts gave?
+void HttpAttempt::weigh_credentials() {
+  if (script_round() == 0)
+    return;
+  Renewal &renewal = options_.renewal();
+  head_.scripts = renewal.names();
+  if (head_.status == 401 || head_.status == 403)
+    stale_refusal_ = !repeated_ && renewal.worth_renewing(script_round(), now());
+  else if (head_.status >= 200 && head_.status < 400)
+    renewal.accepted(script_round());
 }
 
 // Is this the head that counts?  Not an interim one, a redirect to follow, or
@@ -262,14 +296,23 @@ std::optional<std::string> HttpAttempt::redirected_to() {
   return next;
 }
 
-Result<void> HttpAttempt::go_on(std::string url) {
+void HttpAttempt::go_on(std::string url) {
   count_connections();
   ++redirects_;
   asked_.url = std::move(url);
-  return ask();
+}
+
+void HttpAttempt::repeat() {
+  count_connections();
+  repeated_ = true;
 }
 
 HttpOutcome HttpAttempt::outcome(int curl_code) {
+  if (waiting_) { // the handle's figures are of another request
+    HttpOutcome unasked;
+    unasked.error = std::move(own_error_);
+    return unasked;
+  }
   // An answer without a body, or one that libcurl might have gone on from.  One that
   // ends within its head is well in libcurl's eyes.
   if (curl_code == CURLE_OK && !judged_ && !own_error_) {
@@ -324,6 +367,10 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
 }
 
 void HttpAttempt::trace(const HttpOutcome &outcome) const {
+  if (waiting_) {
+    log(LogArea::Http, "#{} not sent: {}", id_, outcome.error ? outcome.error->what : "");
+    return;
+  }
   std::optional<unsigned> number = sockets_.number_of_ended(easy_);
   std::string redirect;
   if (redirects_ > 0)

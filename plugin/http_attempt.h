@@ -11,6 +11,10 @@
 // Redirects are followed here because libcurl by itself would send all headers
 // but Authorization and Cookie on to another host (http_options.h).
 //
+// Where scripts give credentials (renewal.h) it may have to wait for one before it
+// asks; and a 401 or 403 to credentials that can be renewed is no answer but a reason
+// to repeat the request, once, with new ones.
+//
 // Threads: the one that drives the engine.  Errors are made from libcurl's codes
 // in http_errors.h, redacted.
 #ifndef HTTPCACHE_HTTP_ATTEMPT_H
@@ -70,13 +74,25 @@ public:
 
   // A new request, called ID in traces.  RECEIVER must live until the last
   // callback of libcurl's and the last function called here.
-  Result<void> begin(uint64_t id, const HttpRequest &request, HttpReceiver &receiver);
+  void begin(uint64_t id, const HttpRequest &request, HttpReceiver &receiver);
+  // Tells libcurl what to ask, of url().
+  Result<void> ask();
+  // Not yet: first a script must run.
+  void wait();
+  bool waiting() const { return waiting_; }
 
   // libcurl is done.  A redirect to follow?  If so and it can be followed, the URL; one
   // that cannot becomes an error.
   std::optional<std::string> redirected_to();
-  // The next hop, to URL.
-  Result<void> go_on(std::string url);
+  // The next hop, to URL: to be asked.
+  void go_on(std::string url);
+
+  // Or: is it to be repeated with new credentials?
+  bool is_stale_refusal() const { return stale_refusal_ && !own_error_; }
+  // The round of renewal.h whose it was asked with; 0: none.
+  uint64_t script_round() const { return told_.script ? told_.script->number : 0; }
+  // To be asked again.
+  void repeat();
 
   // Or it is over.  At most once, and then no more callbacks may come.
   HttpOutcome outcome(int curl_code);
@@ -90,6 +106,8 @@ public:
   HttpReceiver &receiver() const { return *receiver_; }
   void hand_over(HttpReceiver &receiver) { receiver_ = &receiver; }
   uint64_t body_bytes() const { return body_bytes_; }
+  // When it was asked, last; TimePoint::max() while it waits.
+  TimePoint asked_at() const { return waiting_ ? TimePoint::max() : hop_started_; }
   // When it last began, had all of a head, or had brought kLeastRate for `timeout`.
   TimePoint last_progress() const { return last_progress_; }
   // Has a byte come since TIME?
@@ -99,6 +117,8 @@ public:
   // The number of its connection; none while it has none, or a Unix socket.
   std::optional<unsigned> connection() const { return sockets_.number_of(easy_); }
   bool answered() const { return head_.status != 0; }
+  long status() const { return head_.status; }
+  const std::string &url() const { return asked_.url; }
   // Is it one of several on its connection, or could be: HTTP/2?  False until
   // the head has come.
   bool multiplexed() const;
@@ -113,7 +133,8 @@ private:
   HttpAttempt(const HttpOptions &options, HttpSockets &sockets, Stats &stats)
       : options_(options), sockets_(sockets), stats_(stats) {}
   Result<void> set_up();
-  Result<void> ask();
+  void forget_answer();
+  void weigh_credentials();
   bool is_redirect() const;
   std::string why_not_followed(const std::string &url) const;
   bool head_is_final() const;
@@ -126,6 +147,7 @@ private:
   Stats &stats_;
   void *easy_ = nullptr;
   std::unique_ptr<char[]> error_text_; // libcurl's words
+  HttpCredentials::Told told_;         // for the handle's sake
 
   // Of the request under way.
   uint64_t id_ = 0;
@@ -134,6 +156,10 @@ private:
   unsigned redirects_ = 0; // followed so far
   long opened_ = 0;        // connections, in all hops
   ResponseHead head_;
+  bool waiting_ = false;    // for a script, since then
+  TimePoint waiting_since_;
+  bool stale_refusal_ = false; // the head is one
+  bool repeated_ = false;      // after one
   bool judged_ = false;     // on_head() was called
   bool stopped_ = false;    // the receiver wants no more
   bool discarding_ = false; // and what is left of the body is little

@@ -58,45 +58,32 @@ bool has_name_of(const std::vector<std::string> &lines, std::string_view line) {
   });
 }
 
-Result<void> make_list(const std::vector<std::string> &lines, void *&list) {
+Result<std::shared_ptr<void>> make_list(const std::vector<std::string> &lines) {
+  curl_slist *list = nullptr;
   for (const std::string &line : lines) {
-    curl_slist *longer = curl_slist_append(as_list(list), line.c_str());
-    if (longer == nullptr)
+    curl_slist *longer = curl_slist_append(list, line.c_str());
+    if (longer == nullptr) {
+      curl_slist_free_all(list);
       return no_memory("curl_slist_append");
+    }
     list = longer;
   }
-  return {};
+  return std::shared_ptr<void>(list, [](void *p) { curl_slist_free_all(as_list(p)); });
 }
 
 } // namespace
 
-Result<std::unique_ptr<HttpCredentials>> HttpCredentials::create(const Config &config) {
-  std::unique_ptr<HttpCredentials> credentials(new HttpCredentials(config));
-  if (Result<void> ok = credentials->allocate(); !ok)
-    return std::move(ok).error();
-  return credentials;
-}
-
-Result<void> HttpCredentials::allocate() {
+Result<std::shared_ptr<void>>
+HttpCredentials::headers_with(const Renewal::Given &script, bool past_caches) const {
   std::vector<std::string> lines = config_.headers;
   if (std::string line = hash_header(config_); !line.empty())
     lines.push_back(line);
-  if (Result<void> ok = make_list(lines, header_list_); !ok)
-    return ok;
-  std::vector<std::string> past_caches;
-  for (std::string_view line : kPastCaches) {
-    past_caches.emplace_back(line);
-    if (!has_name_of(config_.headers, line)) // else the user knows better
-      lines.emplace_back(line);
-  }
-  if (Result<void> ok = make_list(lines, past_caches_list_); !ok)
-    return ok;
-  return make_list(past_caches, only_past_caches_list_);
-}
-
-HttpCredentials::~HttpCredentials() {
-  for (void *list : {header_list_, past_caches_list_, only_past_caches_list_})
-    curl_slist_free_all(as_list(list));
+  lines.insert(lines.end(), script.headers.begin(), script.headers.end());
+  if (past_caches)
+    for (std::string_view line : kPastCaches)
+      if (!has_name_of(lines, line)) // else the user knows better
+        lines.emplace_back(line);
+  return make_list(lines);
 }
 
 bool HttpCredentials::trusted(const std::string &url) const {
@@ -110,7 +97,8 @@ const Netrc::Entry *HttpCredentials::login_of_netrc(const std::string &url, bool
   return entry != nullptr && !entry->login.empty() ? entry : nullptr;
 }
 
-Result<void> HttpCredentials::give(void *easy, const std::string &url, bool past_caches) const {
+Result<HttpCredentials::Told> HttpCredentials::give(void *easy, const std::string &url,
+                                                    bool past_caches) {
   CURL *c = static_cast<CURL *>(easy);
   CURLcode first_failure = CURLE_OK;
   auto set = [&](CURLoption option, auto value) {
@@ -125,6 +113,21 @@ Result<void> HttpCredentials::give(void *easy, const std::string &url, bool past
   bool sign = to_origin && !config_.aws_sigv4.empty();
   bool bearer = to_origin && !config_.bearer_token.empty();
   const Netrc::Entry *entry = login_of_netrc(url, to_origin);
+  if (to_origin && current_.script != renewal_.given()) {
+    Result<std::shared_ptr<void>> headers = headers_with(*renewal_.given(), false);
+    if (!headers)
+      return std::move(headers).error();
+    current_ = {std::move(headers).value(), renewal_.given()};
+  }
+  Told told = to_origin ? current_ : Told();
+  if (past_caches) {
+    Result<std::shared_ptr<void>> headers =
+        to_origin ? headers_with(*told.script, true)
+                  : make_list({std::begin(kPastCaches), std::end(kPastCaches)});
+    if (!headers)
+      return std::move(headers).error();
+    told.headers = std::move(headers).value();
+  }
 
   set(CURLOPT_URL, (sign ? canonical_for_signing(url) : url).c_str());
   set(CURLOPT_USERNAME, entry != nullptr ? entry->login.c_str() : secret(config_.user));
@@ -135,11 +138,11 @@ Result<void> HttpCredentials::give(void *easy, const std::string &url, bool past
   set(CURLOPT_HTTPAUTH, static_cast<long>(sign     ? CURLAUTH_AWS_SIGV4
                                           : bearer ? CURLAUTH_BEARER
                                                    : CURLAUTH_BASIC));
-  set(CURLOPT_COOKIE, secret(config_.cookie));
-  void *headers = past_caches ? to_origin ? past_caches_list_ : only_past_caches_list_
-                  : to_origin ? header_list_
-                              : nullptr;
-  set(CURLOPT_HTTPHEADER, as_list(headers));
+  std::string cookies = config_.cookie;
+  if (to_origin && !told.script->cookie.empty())
+    cookies += (cookies.empty() ? "" : "; ") + told.script->cookie;
+  set(CURLOPT_COOKIE, secret(cookies));
+  set(CURLOPT_HTTPHEADER, as_list(told.headers.get()));
   if (!config_.sslcert.empty()) {
     set(CURLOPT_SSLCERT, secret(config_.sslcert));
     set(CURLOPT_SSLKEY, secret(config_.sslkey));
@@ -148,7 +151,7 @@ Result<void> HttpCredentials::give(void *easy, const std::string &url, bool past
   }
   if (first_failure != CURLE_OK)
     return option_refused(first_failure);
-  return {};
+  return told;
 }
 
 } // namespace httpcache

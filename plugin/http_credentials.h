@@ -5,7 +5,8 @@
 //
 // For the scheme, host and port of the configured URL, and for nobody that it
 // redirects to, are: user and password, bearer token, AWS signatures, `cookie`,
-// all headers that the user gave, and the client's certificate.  A login of
+// all headers that the user gave, what scripts print (renewal.h), and the client's
+// certificate.  A login of
 // netrc= goes to the host that it names there, over any port, but not in clear
 // when the configured URL is https; netrc's `default` is for the configured
 // URL alone.
@@ -18,36 +19,44 @@
 #ifndef HTTPCACHE_HTTP_CREDENTIALS_H
 #define HTTPCACHE_HTTP_CREDENTIALS_H
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "config.h"
 #include "error.h"
+#include "renewal.h"
 
 namespace httpcache {
 
 class HttpCredentials {
 public:
-  static Result<std::unique_ptr<HttpCredentials>> create(const Config &config);
-  ~HttpCredentials();
+  explicit HttpCredentials(const Config &config) : config_(config), renewal_(config) {}
   HttpCredentials(const HttpCredentials &) = delete;
 
   // Is URL of the configured origin?
   bool trusted(const std::string &url) const;
 
+  // What a handle was told, which libcurl makes no copy of.
+  struct Told {
+    std::shared_ptr<void> headers;                // curl_slist
+    std::shared_ptr<const Renewal::Given> script; // null: nothing that scripts print
+  };
+
   // Tells EASY, a CURL*, the credentials for URL and no others, and URL itself,
-  // in the form that is signed.
-  Result<void> give(void *easy, const std::string &url, bool past_caches) const;
+  // in the form that is signed.  Keep what is returned until EASY is told again.
+  Result<Told> give(void *easy, const std::string &url, bool past_caches);
+
+  Renewal &renewal() { return renewal_; }
 
 private:
-  explicit HttpCredentials(const Config &config) : config_(config) {}
-  Result<void> allocate();
+  Result<std::shared_ptr<void>> headers_with(const Renewal::Given &script,
+                                             bool past_caches) const;
   const Netrc::Entry *login_of_netrc(const std::string &url, bool trusted) const;
 
   const Config &config_;
-  void *header_list_ = nullptr; // curl_slist
-  // Also curl_slists: those with what gets past caches, and that alone.
-  void *past_caches_list_ = nullptr, *only_past_caches_list_ = nullptr;
+  Renewal renewal_;
+  Told current_; // for the configured origin, when caches may answer
 };
 
 } // namespace httpcache

@@ -4,6 +4,7 @@
 #include "http_engine.h"
 
 #include <algorithm>
+#include <array>
 #include <cassert>
 #include <csignal>
 #include <system_error>
@@ -16,6 +17,7 @@
 
 #include "http_errors.h"
 #include "log.h"
+#include "renewal.h"
 
 namespace httpcache {
 
@@ -94,10 +96,9 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const HttpRequest &request,
   std::unique_ptr<HttpAttempt> attempt = std::move(taken).value();
   AttemptId id = ++last_id_;
   spread_streams();
-  Result<void> begun = attempt->begin(id, request, receiver);
-  if (!begun)
-    return std::move(begun).error();
-  send(*attempt);
+  attempt->begin(id, request, receiver);
+  if (Result<void> sent = send_or_wait(*attempt); !sent)
+    return std::move(sent).error();
   active_.push_back(std::move(attempt));
   stats_.requests.add();
   stats_.peak_active.raise_to(active_.size());
@@ -119,25 +120,71 @@ size_t HttpEngine::connections_for(bool multiplexed) const {
   return multiplexed ? (requests + kStreams - 1) / kStreams : requests;
 }
 
-// libcurl refuses a handle for want of memory only, and from then on, it was seen,
-// perhaps every one: the multi handle must be made anew.
-void HttpEngine::send(HttpAttempt &attempt) {
-  if (curl_multi_add_handle(as_multi(multi_), attempt.easy()) != CURLM_OK)
-    throw std::bad_alloc();
+Result<void> HttpEngine::send_or_wait(HttpAttempt &attempt) {
+  if (!options_->must_wait(attempt.url(), now()))
+    return send(attempt);
+  log(LogArea::Http, "#{} waits for {}", attempt.id(), options_->renewal().names());
+  attempt.wait();
+  return {};
 }
 
-// ATTEMPT was answered.  True: with a redirect, and it goes on.
-bool HttpEngine::follow_redirect(HttpAttempt &attempt) {
-  std::optional<std::string> next = attempt.redirected_to();
-  if (!next)
-    return false;
-  curl_multi_remove_handle(as_multi(multi_), attempt.easy());
-  if (Result<void> ready = attempt.go_on(*std::move(next)); !ready) {
-    attempt.fail(std::move(ready).error());
+// libcurl refuses a handle for want of memory only, and from then on, it was seen,
+// perhaps every one: the multi handle must be made anew.
+Result<void> HttpEngine::send(HttpAttempt &attempt) {
+  if (Result<void> asked = attempt.ask(); !asked)
+    return asked;
+  if (curl_multi_add_handle(as_multi(multi_), attempt.easy()) != CURLM_OK)
+    throw std::bad_alloc();
+  return {};
+}
+
+// ATTEMPT was answered.  True: it goes on, where a redirect leads or with new credentials.
+bool HttpEngine::go_on(HttpAttempt &attempt) {
+  if (attempt.is_stale_refusal()) {
+    log(LogArea::Http, "#{} refused status={}, asks again with new credentials", attempt.id(),
+        attempt.status());
+    options_->renewal().refused(attempt.script_round());
+    attempt.repeat();
+  } else if (std::optional<std::string> next = attempt.redirected_to()) {
+    attempt.go_on(*std::move(next));
+  } else {
     return false;
   }
-  send(attempt);
-  return true;
+  curl_multi_remove_handle(as_multi(multi_), attempt.easy());
+  Result<void> sent = send_or_wait(attempt);
+  if (sent)
+    return true;
+  attempt.fail(std::move(sent).error());
+  return false;
+}
+
+// Once the scripts have run, those that wait for them ask, or fail.
+void HttpEngine::see_to_scripts(TimePoint at) {
+  std::optional<Result<void>> ended = options_->renewal().tend(at);
+  if (!ended)
+    return;
+  std::vector<AttemptId> waiting; // receivers start and cancel others
+  for (const auto &attempt : active_)
+    if (attempt->waiting())
+      waiting.push_back(attempt->id());
+  for (AttemptId id : waiting) {
+    size_t index = index_of(id);
+    if (index == active_.size())
+      continue;
+    HttpAttempt &attempt = *active_[index];
+    if (ended->ok()) {
+      Result<void> sent = send(attempt);
+      if (sent)
+        continue;
+      attempt.fail(std::move(sent).error());
+    } else {
+      Error error = ended->error();
+      if (attempt.status() >= 400)
+        error.add_context(fmt::format("server answered {}, and then", attempt.status()));
+      attempt.fail(std::move(error.add_context(attempt.request())));
+    }
+    finish(index, CURLE_OK);
+  }
 }
 
 size_t HttpEngine::index_of(AttemptId id) const {
@@ -170,6 +217,11 @@ void HttpEngine::hand_over(AttemptId id, HttpReceiver &receiver) {
   active_[index]->hand_over(receiver);
 }
 
+TimePoint HttpEngine::asked_at(AttemptId id) const {
+  size_t index = index_of(id);
+  return index < active_.size() ? active_[index]->asked_at() : TimePoint::max();
+}
+
 bool HttpEngine::multiplexed(AttemptId id) const {
   size_t index = index_of(id);
   return index < active_.size() && active_[index]->multiplexed();
@@ -178,16 +230,23 @@ bool HttpEngine::multiplexed(AttemptId id) const {
 // Waits first and acts then, so that what has come has been handed out when it
 // returns.
 void HttpEngine::turn(Duration most) {
-  TimePoint until = std::min(next_turn_, now() + most);
+  const Renewal &renewal = options_->renewal();
+  TimePoint until = std::min({next_turn_, now() + most, renewal.next_look()});
   if (!active_.empty() && timeout_s_ > 0)
     until = std::min(until, next_check_);
   // Rounded up, or the loop would spin through the last millisecond.
   int64_t wait_ms = std::max<int64_t>(0, (us_between(now(), until) + 999) / 1000);
-  curl_multi_poll(as_multi(multi_), nullptr, 0, static_cast<int>(wait_ms), nullptr);
+  std::array<curl_waitfd, 2> pipes{};
+  unsigned open = 0;
+  for (int fd : renewal.descriptors())
+    if (fd >= 0)
+      pipes[open++] = {fd, CURL_WAIT_POLLIN, 0};
+  curl_multi_poll(as_multi(multi_), pipes.data(), open, static_cast<int>(wait_ms), nullptr);
 
   int running = 0;
   curl_multi_perform(as_multi(multi_), &running);
   collect_finished();
+  see_to_scripts(now());
   check_progress(now());
   woken_.store(false);
   TimePoint at = now();
@@ -206,7 +265,7 @@ void HttpEngine::collect_finished() {
 
 void HttpEngine::finish(size_t index, int curl_code) {
   HttpAttempt &ended = *active_[index];
-  if (follow_redirect(ended))
+  if (go_on(ended))
     return;
   HttpOutcome outcome = ended.outcome(curl_code);
   // While connections are made libcurl would open more than HTTP/2 is to have.
@@ -215,7 +274,8 @@ void HttpEngine::finish(size_t index, int curl_code) {
                       static_cast<long>(connections_for(ended.multiplexed())));
   if (log_on(LogArea::Http))
     ended.trace(outcome);
-  times_.add(ended.easy(), ended.time_of_redirects());
+  if (!ended.waiting())
+    times_.add(ended.easy(), ended.time_of_redirects());
 
   HttpReceiver &receiver = ended.receiver();
   std::unique_ptr<HttpAttempt> attempt = remove(index);
@@ -234,7 +294,7 @@ void HttpEngine::check_progress(TimePoint at) {
   next_check_ = at + kProgressTick;
   for (size_t i = 0; i < active_.size();) {
     HttpAttempt &attempt = *active_[i];
-    if (at - attempt.last_progress() < std::chrono::seconds(timeout_s_)) {
+    if (attempt.waiting() || at - attempt.last_progress() < std::chrono::seconds(timeout_s_)) {
       ++i;
       continue;
     }
@@ -265,6 +325,8 @@ void HttpEngine::cut_if_dead(const HttpAttempt &silent, TimePoint silent_since) 
       return; // it lives: only this answer hangs
   sockets_.cut(*connection);
 }
+
+void HttpEngine::before_fork() { options_->renewal().abandon(); }
 
 Result<void> HttpEngine::start_thread() {
   next_turn_ = {}; // at once: there is what was left to do before the fork
@@ -309,14 +371,15 @@ void HttpEngine::drop_all() noexcept {
 }
 
 void HttpEngine::stop() {
-  if (!thread_.joinable())
-    return;
-  stopping_.store(true);
-  {
-    MutexLock lock(multi_mu_);
-    curl_multi_wakeup(as_multi(multi_));
+  if (thread_.joinable()) {
+    stopping_.store(true);
+    {
+      MutexLock lock(multi_mu_);
+      curl_multi_wakeup(as_multi(multi_));
+    }
+    thread_.join();
   }
-  thread_.join();
+  options_->renewal().abandon();
 }
 
 void HttpEngine::wake() {

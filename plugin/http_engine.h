@@ -21,6 +21,10 @@
 // 10 MiB or more for each request, hold none of them up; on a single connection a
 // lost packet would hold up all.
 //
+// Requests that need what a script prints (renewal.h) wait for it without a connection;
+// the thread goes on with all others, and the script's pipes are waited for as sockets
+// are.  One that is answered 401 or 403 is repeated within its attempt.
+//
 // Nothing waits for ever: an attempt that brings neither header nor body, or less
 // than kLeastRate, for `timeout` seconds ends with a Transient error, whatever
 // libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).
@@ -87,6 +91,8 @@ public:
   // Does attempt ID share its connection with others, or may it (HTTP/2)?  False
   // until its head has come.
   bool multiplexed(AttemptId id) const;
+  // When its request was sent; TimePoint::max() while it waits for a script.
+  TimePoint asked_at(AttemptId id) const;
 
   // As HttpSockets says.
   std::optional<Duration> handshake_trip() const { return sockets_.handshake_trip(); }
@@ -97,8 +103,10 @@ public:
   // to what has.
   void turn(Duration most);
 
+  // To be called between the last turn() and a fork.
+  void before_fork();
   Result<void> start_thread();
-  // Ends the thread, if there is one; any thread but it.
+  // Ends the thread, if there is one, and a script that runs; any thread but it.
   void stop();
   // Ends the wait of the current turn, or of the next.  Any thread.
   void wake();
@@ -109,8 +117,10 @@ private:
   Result<std::unique_ptr<HttpAttempt>> take_handle();
   void spread_streams();
   size_t connections_for(bool multiplexed) const;
-  void send(HttpAttempt &attempt);
-  bool follow_redirect(HttpAttempt &attempt);
+  Result<void> send_or_wait(HttpAttempt &attempt);
+  Result<void> send(HttpAttempt &attempt);
+  void see_to_scripts(TimePoint now);
+  bool go_on(HttpAttempt &attempt);
   size_t index_of(AttemptId id) const;
   std::unique_ptr<HttpAttempt> remove(size_t index);
   void collect_finished();

@@ -61,6 +61,8 @@ struct ResponseHead {
 
   std::string via;              // the proxy it may be of, fit to be shown; set by
                                 // whoever knows it; empty: none
+  std::string scripts;   // the parameters whose scripts gave what was asked with, as
+                         // via; empty: none
   std::string malformed; // what was wrong, escaped and short; empty: nothing
   bool complete = false; // the empty line has been seen
   size_t head_bytes = 0; // of all heads of this transfer, ignored lines too

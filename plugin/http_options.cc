@@ -133,10 +133,7 @@ Result<void> HttpOptions::allocate() {
       return no_memory("curl_slist_append");
     resolve_list_ = longer;
   }
-  Result<std::unique_ptr<HttpCredentials>> credentials = HttpCredentials::create(config_);
-  if (!credentials)
-    return std::move(credentials).error();
-  credentials_ = std::move(credentials).value();
+  credentials_ = std::make_unique<HttpCredentials>(config_);
   Result<std::unique_ptr<HttpCookies>> cookies = HttpCookies::create(config_, share_);
   if (!cookies)
     return std::move(cookies).error();
@@ -223,7 +220,11 @@ Result<void> HttpOptions::set_up(void *easy) const {
   return set_up_proxy(easy, config_);
 }
 
-Result<void> HttpOptions::ask(void *easy, const HttpRequest &request) const {
+bool HttpOptions::must_wait(const std::string &url, TimePoint now) const {
+  return !renewal().names().empty() && credentials_->trusted(url) && !renewal().current(now);
+}
+
+Result<HttpCredentials::Told> HttpOptions::ask(void *easy, const HttpRequest &request) const {
   std::string range = fmt::format("{}-{}", request.range.first, request.range.last);
   if (curl_easy_setopt(static_cast<CURL *>(easy), CURLOPT_RANGE, range.c_str()) != CURLE_OK)
     return no_memory("curl_easy_setopt");

@@ -16,12 +16,14 @@
 #include <memory>
 #include <string>
 
+#include "clock.h"
 #include "config.h"
 #include "error.h"
 #include "http_cookies.h"
 #include "http_credentials.h"
 #include "http_errors.h"
 #include "object.h"
+#include "renewal.h"
 
 namespace httpcache {
 
@@ -46,8 +48,12 @@ public:
   // To EASY, a CURL*: all that stays the same from one request to the next.
   Result<void> set_up(void *easy) const;
   // And what does not: REQUEST, with secrets only if its URL is of the configured
-  // origin.
-  Result<void> ask(void *easy, const HttpRequest &request) const;
+  // origin.  What is returned must be kept until EASY asks again.
+  Result<HttpCredentials::Told> ask(void *easy, const HttpRequest &request) const;
+
+  // Does a request for URL have to wait until a script has run?
+  bool must_wait(const std::string &url, TimePoint now) const;
+  Renewal &renewal() const { return credentials_->renewal(); }
 
 private:
   explicit HttpOptions(const Config &config) : config_(config) {}

@@ -145,9 +145,11 @@ Result<std::unique_ptr<Image>> Image::open(const Config &config) {
   log(LogArea::Http, "object {} size={} {} export offset={} size={} blocks={}x{} cache={}",
       redact_url(object.effective_url), object.size, describe(object.validator), config.offset,
       geometry.value().export_size(), geometry.value().block_count(), config.blocksize, slots);
-  return std::unique_ptr<Image>(
+  std::unique_ptr<Image> image(
       new Image(config, {std::move(stats), std::move(engine).value(), std::move(found).value(),
                          geometry.value(), std::move(slab).value()}));
+  image->engine_->before_fork();
+  return image;
 }
 
 Image::Image(const Config &config, Opened &&opened)

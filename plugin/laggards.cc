@@ -122,7 +122,9 @@ void Fetcher::replace_slow(TimePoint at) {
     // Another stream would be of the same connection, or of one that is as slow.
     if (engine_.multiplexed(transfer->attempt_id))
       continue;
-    double age_s = to_seconds(at - transfer->this_attempt);
+    // Since it was sent: it may have waited for a script.
+    TimePoint asked = std::max(transfer->this_attempt, engine_.asked_at(transfer->attempt_id));
+    double age_s = to_seconds(at - asked);
     double missing = static_cast<double>(transfer->missing());
     double received = static_cast<double>(transfer->received);
     double should_s = kStartTrips * trip + (missing + received) / share;

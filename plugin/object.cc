@@ -65,7 +65,9 @@ ErrorKind kind_of_status(long status) {
 bool is_folder(const Case &c) { return c.redacted_url.ends_with('/'); }
 
 // What the user could do about it.
-std::string_view hint(const Case &c) {
+std::string hint(const Case &c) {
+  if (!c.head.scripts.empty() && (c.head.status == 401 || c.head.status == 403))
+    return fmt::format(" (is what {} prints what it wants?)", c.head.scripts);
   switch (c.head.status) {
   case 400:
     return c.redacted_url.starts_with("http://")

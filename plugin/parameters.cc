@@ -31,6 +31,7 @@ Result<void> set_url(ConfigDraft &draft, const char *value) {
   Url &parsed = url.value();
   register_query(parsed.query);
   draft.config.url = std::move(parsed.request);
+  draft.config.url_as_given = value;
   draft.url_user = std::move(parsed.user);
   draft.url_password = std::move(parsed.password);
   return {};
@@ -258,6 +259,11 @@ constexpr std::array kParameters = {
               set_connections},
     Parameter{"cookie", "COOKIES|+FILE|-|-FD", nullptr,
               "Cookies to send: \"NAME=VALUE; NAME=VALUE\".", false, set_cookie},
+    Parameter{"cookie-script", "SCRIPT", nullptr,
+              "Shell command that prints such a line.", false, set_cookie_script},
+    Parameter{"cookie-script-renew", "SECONDS", "0",
+              "Run it again when that is older; 0 for only when refused.", false,
+              set_cookie_script_renew},
     Parameter{"cookiefile", "FILE", nullptr,
               "Read cookies from there, keep the server's; empty for none.", false, set_cookiefile},
     Parameter{"cookiejar", "FILE", nullptr,
@@ -266,6 +272,11 @@ constexpr std::array kParameters = {
               "Whether redirects are followed.", false, set_followlocation},
     Parameter{"header", "'NAME: VALUE'|+FILE", nullptr,
               "Header to send, or a file of them.", true, set_header},
+    Parameter{"header-script", "SCRIPT", nullptr,
+              "Shell command that prints headers, one a line.", false, set_header_script},
+    Parameter{"header-script-renew", "SECONDS", "0",
+              "Run it again when they are older; 0 for only when refused.", false,
+              set_header_script_renew},
     Parameter{"http-version", "VERSION", "1.1",
               "Of HTTP: 1.1, 2.0, 2TLS or 2-prior-knowledge.", false,
               set_http_version},

@@ -16,9 +16,13 @@ namespace httpcache {
 Result<void> set_aws_sigv4(ConfigDraft &draft, const char *value);
 Result<void> set_bearer_token(ConfigDraft &draft, const char *value);
 Result<void> set_cookie(ConfigDraft &draft, const char *value);
+Result<void> set_cookie_script(ConfigDraft &draft, const char *value);
+Result<void> set_cookie_script_renew(ConfigDraft &draft, const char *value);
 Result<void> set_cookiefile(ConfigDraft &draft, const char *value);
 Result<void> set_cookiejar(ConfigDraft &draft, const char *value);
 Result<void> set_header(ConfigDraft &draft, const char *value);
+Result<void> set_header_script(ConfigDraft &draft, const char *value);
+Result<void> set_header_script_renew(ConfigDraft &draft, const char *value);
 Result<void> set_netrc(ConfigDraft &draft, const char *value);
 Result<void> set_password(ConfigDraft &draft, const char *value);
 Result<void> set_sslcert(ConfigDraft &draft, const char *value);

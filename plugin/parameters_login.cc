@@ -13,12 +13,15 @@
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "ascii.h"
 #include "config_values.h"
+#include "header_line.h"
 #include "redact.h"
 
 namespace httpcache {
@@ -39,33 +42,35 @@ Result<std::string> one_line_secret(std::string_view key, const char *value) {
 }
 
 Result<void> add_header(ConfigDraft &draft, std::string_view text) {
-  size_t end = text.find_first_of(":;");
-  std::string_view name = text.substr(0, end);
-  // The value stays out of every message.
-  auto bad = [&](std::string_view why) {
-    return config_error(fmt::format("header={}: {}, for example header='Accept-Language: en'",
-                                    end == text.npos ? "***" : escape_controls(name) + ":***",
-                                    why));
-  };
-  if (end == text.npos)
-    return bad("must be a name, a colon and a value");
-  if (text[end] == ';' && !trim(text.substr(end + 1)).empty())
-    return bad("must be a name, a colon and a value (or a name and ';' to send it empty)");
-  if (has_control(text))
-    return bad("may not hold line ends or other control characters");
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~"; // RFC 9110 5.6.2
-  bool is_token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
-    return is_alnum(c) || kMarks.find(c) != kMarks.npos;
-  });
-  if (!is_token)
-    return bad("the name before the colon must be letters, digits and '-'");
-  // The range is each request's own, and conditions change what an answer means.
-  for (std::string_view own : {"Range", "If-Range", "If-Match"})
-    if (equal_nocase(name, own))
-      return bad("answers to requests with it could not be checked");
-
-  register_header(name, text.substr(end + 1));
+  std::string_view name = header_name(text);
+  if (std::string_view why = why_no_header(text); !why.empty())
+    // The value stays out of every message.
+    return config_error(
+        fmt::format("header={}: {}, for example header='Accept-Language: en'",
+                    name.size() == text.size() ? "***" : escape_controls(name) + ":***", why));
+  register_header(name, header_value(text));
   draft.config.headers.emplace_back(text);
+  return {};
+}
+
+Result<void> take_script(ConfigDraft &draft, std::string_view key, const char *value,
+                         std::string &script) {
+  if (trim(value).empty())
+    return config_error(fmt::format("{}=: the command is missing", key));
+  script = value;
+  // nbdkit goes to / in the background, but what one writes is meant from here.
+  std::error_code unknown;
+  draft.config.folder = std::filesystem::current_path(unknown).string();
+  return {};
+}
+
+Result<void> take_renew(std::string_view key, const char *value, uint32_t &renew_s) {
+  Result<uint64_t> number = parse_number(key, value, 0, kMaxRenewS, "seconds");
+  if (!number) {
+    number.error().what += "; 0 runs the script again only when the server refuses";
+    return std::move(number).error();
+  }
+  renew_s = static_cast<uint32_t>(number.value());
   return {};
 }
 
@@ -176,6 +181,22 @@ Result<void> set_header(ConfigDraft &draft, const char *value) {
           fmt::format("header=+{} line {}", path.value(), number)));
   }
   return {};
+}
+
+Result<void> set_header_script(ConfigDraft &draft, const char *value) {
+  return take_script(draft, "header-script", value, draft.config.header_script);
+}
+
+Result<void> set_header_script_renew(ConfigDraft &draft, const char *value) {
+  return take_renew("header-script-renew", value, draft.config.header_script_renew_s);
+}
+
+Result<void> set_cookie_script(ConfigDraft &draft, const char *value) {
+  return take_script(draft, "cookie-script", value, draft.config.cookie_script);
+}
+
+Result<void> set_cookie_script_renew(ConfigDraft &draft, const char *value) {
+  return take_renew("cookie-script-renew", value, draft.config.cookie_script_renew_s);
 }
 
 Result<void> set_netrc(ConfigDraft &draft, const char *value) {

@@ -22,10 +22,16 @@ constexpr size_t kMinSecretBytes = 4;
 // Of what may be an ordinary word: `true`, `no-cache`.
 constexpr size_t kLongSecretBytes = 8;
 
-// What the user gave as secret.  Written by config, read by all threads.
+struct Secret {
+  std::string text;
+  size_t holders; // whoever registers for good counts, too
+};
+
+// What the user gave as secret, or a script.  Written by config and by the engine, read
+// by all threads.
 struct Secrets {
   Mutex mu;
-  std::vector<std::string> texts GUARDED_BY(mu);   // longest first
+  std::vector<Secret> texts GUARDED_BY(mu);        // longest first
   std::vector<std::string> headers GUARDED_BY(mu); // lower case
 };
 Secrets secrets;
@@ -141,8 +147,8 @@ void replace_all(std::string &text, std::string_view what,
 
 std::string hide_secrets(std::string text) {
   MutexLock lock(secrets.mu);
-  for (const std::string &secret : secrets.texts)
-    replace_all(text, secret, kHidden);
+  for (const Secret &secret : secrets.texts)
+    replace_all(text, secret.text, kHidden);
   return text;
 }
 
@@ -252,15 +258,31 @@ std::string base64(std::string_view text) {
   return out;
 }
 
-// Each part of TEXT between SEPARATORS that has LEAST bytes or more.
-void register_parts(std::string_view text, std::string_view separators,
-                    size_t least) {
+// Calls TAKE with each part of TEXT between SEPARATORS that has LEAST bytes or more.
+template <typename F>
+void for_parts(std::string_view text, std::string_view separators, size_t least, F &&take) {
   while (!text.empty()) {
     size_t end = std::min(text.find_first_of(separators), text.size());
     if (end >= least)
-      register_secret(std::string(text.substr(0, end)));
+      take(std::string(text.substr(0, end)));
     text.remove_prefix(std::min(end + 1, text.size()));
   }
+}
+
+// Of the value of a header.
+template <typename F> void for_parts_of_value(std::string_view value, F &&take) {
+  value = strip(value);
+  if (value.size() >= kLongSecretBytes)
+    take(std::string(value));
+  for_parts(value, " ;,=", kLongSecretBytes, take);
+}
+
+void register_header_name(std::string_view name) {
+  std::string low = to_lower(name);
+  MutexLock lock(secrets.mu);
+  auto &headers = secrets.headers;
+  if (std::find(headers.begin(), headers.end(), low) == headers.end())
+    headers.push_back(std::move(low));
 }
 
 } // namespace
@@ -352,14 +374,16 @@ void register_secret(std::string secret) {
     return;
   MutexLock lock(secrets.mu);
   auto &texts = secrets.texts;
-  if (std::find(texts.begin(), texts.end(), secret) != texts.end())
-    return;
+  for (Secret &known : texts)
+    if (known.text == secret) {
+      ++known.holders;
+      return;
+    }
   // Longest first, so that a secret within another does not spoil its match.
-  auto place =
-      std::find_if(texts.begin(), texts.end(), [&](const std::string &other) {
-        return other.size() < secret.size();
-      });
-  texts.insert(place, std::move(secret));
+  auto place = std::find_if(texts.begin(), texts.end(), [&](const Secret &other) {
+    return other.text.size() < secret.size();
+  });
+  texts.insert(place, {std::move(secret), 1});
 }
 
 void register_login(std::string_view user, std::string_view password) {
@@ -372,21 +396,38 @@ void register_login(std::string_view user, std::string_view password) {
 void register_query(std::string_view query) {
   if (query.size() >= kLongSecretBytes)
     register_secret(std::string(query));
-  register_parts(query, "&=", 2 * kLongSecretBytes);
+  for_parts(query, "&=", 2 * kLongSecretBytes, register_secret);
 }
 
 void register_header(std::string_view name, std::string_view value) {
   bool secret = is_secret_header(name);
-  {
-    MutexLock lock(secrets.mu);
-    secrets.headers.push_back(to_lower(name));
+  register_header_name(name);
+  if (secret)
+    for_parts_of_value(value, register_secret);
+}
+
+PassingSecrets::~PassingSecrets() {
+  MutexLock lock(secrets.mu);
+  auto &texts = secrets.texts;
+  for (const std::string &held : held_) {
+    auto known = std::find_if(texts.begin(), texts.end(),
+                              [&](const Secret &each) { return each.text == held; });
+    if (--known->holders == 0)
+      texts.erase(known);
   }
-  value = strip(value);
-  if (!secret)
-    return;
-  if (value.size() >= kLongSecretBytes)
-    register_secret(std::string(value));
-  register_parts(value, " ;,=", kLongSecretBytes);
+}
+
+void PassingSecrets::add(std::string_view text) {
+  for_parts_of_value(text, [this](std::string part) {
+    held_.reserve(held_.size() + 1); // so that what is registered is held
+    register_secret(part);
+    held_.push_back(std::move(part));
+  });
+}
+
+void PassingSecrets::add_header(std::string_view name, std::string_view value) {
+  register_header_name(name);
+  add(value);
 }
 
 } // namespace httpcache

@@ -22,6 +22,8 @@
 
 #include <string>
 #include <string_view>
+#include <utility>
+#include <vector>
 
 namespace httpcache {
 
@@ -68,6 +70,25 @@ void register_query(std::string_view query);
 // redact_header_line(); when is_secret_header(NAME) its longer parts ("Bearer
 // eyJ...", "a=1; session=...") nowhere.
 void register_header(std::string_view name, std::string_view value);
+
+// Secrets that come and go while nbdkit runs, such as tokens that are renewed: hidden
+// for as long as this lives, or another that holds the same.
+class PassingSecrets {
+public:
+  PassingSecrets() = default;
+  ~PassingSecrets();
+  PassingSecrets(PassingSecrets &&other) noexcept : held_(std::move(other.held_)) {}
+  PassingSecrets &operator=(PassingSecrets &&) = delete;
+
+  // From 8 bytes: all of it, and its parts between blanks, ';', ',' and '='.
+  void add(std::string_view text);
+  // The value, also of a header whose name speaks of no secret.  The name stays
+  // registered.
+  void add_header(std::string_view name, std::string_view value);
+
+private:
+  std::vector<std::string> held_;
+};
 
 } // namespace httpcache
 

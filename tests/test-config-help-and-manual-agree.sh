@@ -16,12 +16,14 @@ LC_ALL=C sort -c "$tmp/keys" || fail "--help is not in the order of the alphabet
 for word in curl_version curl_ssl_version curl_feature_http2 version; do
     expect_text "--dump-plugin" "$tmp/dump" "^$word=."
 done
+# Long names have their line for themselves.
+sed -e ':more' -e N -e '$!bmore' -e 's/\n  */ /g' "$tmp/help" > "$tmp/folded"
 # Every default that is dumped is of a parameter, and --help shows it (sizes are bytes in the dump).
 sed -n 's/^httpcache_default_\([a-z0-9_]*\)=.*/\1/p' "$tmp/dump" | tr _ - > "$tmp/dumped"
 expect_at_least "defaults in --dump-plugin" "$(wc -l < "$tmp/dumped")" 5
 if comm -13 <(sort "$tmp/keys") <(sort "$tmp/dumped") | grep .; then fail "a default of no parameter"; fi
 while read -r key; do
-    expect_text "default of $key in --help" "$tmp/help" "^ *$key=.*default"
+    expect_text "default of $key in --help" "$tmp/folded" "^ *$key=.*default"
 done < "$tmp/dumped"
 
 # The parameters of issue after issue: one that goes away must go away here, too.
@@ -29,7 +31,8 @@ for key in url offset size blocksize cache-blocks readahead connections sslverif
     user-agent timeout unix-socket-path http-version connect-timeout retries retry-delay retry-max-time followlocation \
     insecure-redirects protocols aws-sigv4 bearer-token cookie cookiefile cookiejar ipresolve mirror netrc \
     proxy proxy-cainfo proxy-capath proxy-password proxy-user resolve ssl-cipher-list ssl-version sslcert sslkey \
-    sslkey-password tcp-keepalive tcp-nodelay tls13-ciphers ignore-etag; do
+    sslkey-password tcp-keepalive tcp-nodelay tls13-ciphers ignore-etag header-script header-script-renew \
+    cookie-script cookie-script-renew; do
     expect_text "parameter" "$tmp/keys" "^$key$"
 done
 

@@ -93,6 +93,12 @@ wrong 'bearer-token=.*could not be read' "$good" bearer-token=+"$tmp/nothing"
 wrong 'bearer-token=.*empty' "$good" bearer-token=
 wrong 'bearer-token=.*user=' "$good" bearer-token=abc user=me
 wrong 'cookie=.*empty' "$good" cookie=
+for script in header-script cookie-script; do
+    wrong "$script=.*command is missing" "$good" $script=
+    wrong "$script-renew=.*$script=" "$good" $script-renew=5
+    wrong "$script-renew=.*seconds" "$good" $script=true $script-renew=soon
+done
+wrong "headerscript.*'header-script'" "$good" headerscript=true
 wrong 'cookiefile=.*No such file' "$good" cookiefile="$tmp/nothing"
 wrong 'cookiejar=.*ordinary' "$good" cookiejar=/dev/null
 wrong 'cookiejar=.*no file can be made' "$good" cookiejar="$tmp/nothing/jar"
@@ -147,6 +153,7 @@ right "$good" http-version=1.0
 right "$good" http-version=1.1
 right "$good" http-version=2.0
 right "$good" http-version=2TLS
+right "$good" header-script=true header-script-renew=0 cookie-script=true cookie-script-renew=60
 right "$good" timeout=0
 right "$good" connect-timeout=10
 right "$good" retries=0 retry-delay=0.5 retry-max-time=0

@@ -21,22 +21,23 @@ mirrors:      flow object retry route
 route:        retry
 probe:        arrival http_engine object retry
 arrival:      http_engine http_headers object
-http_engine:  config http_attempt http_errors http_options http_sockets http_times object
+http_engine:  config http_attempt http_errors http_options http_sockets http_times object renewal
 http_attempt: http_errors http_headers http_options http_sockets object
-http_options: config http_cookies http_credentials http_errors http_proxy object
+http_options: config http_cookies http_credentials http_errors http_proxy object renewal
 http_cookies: config config_values http_errors url
-http_credentials: config http_errors url
+http_credentials: config http_errors renewal url
+renewal:      config config_values header_line script
 http_proxy:   config http_errors url
 block_cache:  replacement slab
 replacement:  slab
 object:       http_headers
 config:       config_values netrc url
 parameters:   config config_values url
-parameters_login:   config_values parameters
+parameters_login:   config_values header_line parameters
 parameters_network: config_values parameters url
 '
-leaves='ascii clock config_values curl_library error flow geometry http_errors http_headers http_sockets http_times locality log mutex netrc
-        readahead redact retry slab stats unique_fd url'
+leaves='ascii clock config_values curl_library error flow geometry header_line http_errors http_headers http_sockets http_times locality log mutex netrc
+        readahead redact retry script slab stats unique_fd url'
 # Who may see the outside.
 curl='curl_library http_attempt http_cookies http_credentials http_engine http_errors http_options http_proxy http_sockets http_times url'
 nbdkit='config_values log parameters plugin'

@@ -60,6 +60,12 @@ printf 'default login joe password hunter2-netrc\n' > "$tmp/netrc"
 tells netrc="$tmp/netrc" url="$origin_url/pattern/4M?basic=joe:hunter2-netrc"
 tells user=KEYID password=hunter2-aws aws-sigv4=aws:amz:us-east-1:s3 header='x-amz-security-token: hunter2-session' \
     url="$origin_url/pattern/4M?sigv4=KEYID:hunter2-aws:us-east-1:s3"
+# "hunter2" is not in the command, which anybody may see.
+printf 'X-Script: hunter2-script\nAuthorization: Bearer hunter2-script-bearer\n' > "$tmp/printed"
+printf 'id=hunter2-script-cookie\n' > "$tmp/printed-cookie"
+tells header-script="cat '$tmp/printed'; cat '$tmp/printed' >&2" cookie-script="cat '$tmp/printed-cookie'" \
+    url="$origin_url/pattern/4M?bearer=hunter2-script-bearer"
+expect_text "what a script printed was sent" "$origin_log" 'value=id=hunter2-script-cookie'
 tells proxy="http://joe:hunter2-proxy@$quoted" url="http://elsewhere.example/pattern/4M"
 http_proxy=joe:hunter2-env@$quoted tells url="http://elsewhere.example/pattern/4M"
 http_proxy=http://joe:hunter2-url-env@$quoted tells url="http://elsewhere.example/pattern/4M"
@@ -75,6 +81,10 @@ fails cookie=id=hunter2-again url="$again"
 printf '127.0.0.1\tFALSE\t/\tFALSE\t0\tid\thunter2-again\n' > "$tmp/cookies"
 fails cookiefile="$tmp/cookies" url="$again"
 fails proxy="$quoted" proxy-user=joe proxy-password=hunter2-again url="$again"
+fails header-script="echo X-Script: hunter2-again" url="$again"
+fails header-script="cat '$tmp/printed'; cat '$tmp/printed' >&2; exit 1" url="$origin_url/pattern/4M"
+fails header-script="cat '$tmp/printed-cookie'" url="$origin_url/pattern/4M"
+fails cookie-script="cat '$tmp/printed'; cat '$tmp/printed' >&2" url="$origin_url/pattern/4M"
 fails proxy-user=joe proxy-password=hunter2-nowhere url="$origin_url/pattern/4M"
 fails bearer-token=hunter2-both user=joe url="$origin_url/pattern/4M"
 fails cookie="$(printf 'hunter2\nhunter2')" url="$origin_url/pattern/4M"

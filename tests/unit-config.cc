@@ -126,6 +126,10 @@ TEST_CASE("a URL alone is enough", "[config]") {
   CHECK_FALSE(config.netrc);
   CHECK_FALSE(config.cookiefile);
   CHECK(config.cookiejar.empty());
+  CHECK(config.header_script.empty());
+  CHECK(config.header_script_renew_s == 0);
+  CHECK(config.cookie_script.empty());
+  CHECK(config.cookie_script_renew_s == 0);
   CHECK_FALSE(config.proxy);
   CHECK(config.tls_min == TlsVersion::Any);
   CHECK(config.tls_max == TlsVersion::Any);
@@ -158,6 +162,8 @@ TEST_CASE("the defaults in the table are those in the code", "[config]") {
     CHECK(given.insecure_redirects == plain.insecure_redirects);
     CHECK(given.ignore_etag == plain.ignore_etag);
     CHECK(given.protocols == plain.protocols);
+    CHECK(given.header_script_renew_s == plain.header_script_renew_s);
+    CHECK(given.cookie_script_renew_s == plain.cookie_script_renew_s);
     CHECK(given.netrc.has_value() == plain.netrc.has_value());
     CHECK(given.tls_min == plain.tls_min);
     CHECK(given.tls_max == plain.tls_max);
@@ -190,7 +196,9 @@ TEST_CASE("the dump has each default once", "[config]") {
   CHECK(config_dump() == "httpcache_default_blocksize=262144\n"
                          "httpcache_default_cache_blocks=512\n"
                          "httpcache_default_connections=16\n"
+                         "httpcache_default_cookie_script_renew=0\n"
                          "httpcache_default_followlocation=true\n"
+                         "httpcache_default_header_script_renew=0\n"
                          "httpcache_default_http_version=1.1\n"
                          "httpcache_default_ignore_etag=false\n"
                          "httpcache_default_insecure_redirects=false\n"
@@ -564,6 +572,34 @@ TEST_CASE("a bearer token and cookies are secrets of one line", "[config]") {
     CHECK(has(error_of({{key, "SECRET\r\nX: y"}}), "may not hold line ends"));
     CHECK(has(error_of({{key, "+nothing"}}), std::string(key) + "=+nothing: could not be read"));
     CHECK_FALSE(has(error_of({{key, "SECRET\n"}}), "SECRET"));
+  }
+}
+
+TEST_CASE("scripts are commands, and run where nbdkit was started", "[config]") {
+  TemporaryFolder folder;
+  Config config = config_of({{"header-script", "./token --new"},
+                             {"header-script-renew", "50"},
+                             {"cookie-script", " echo a=b"},
+                             {"cookie-script-renew", "31536000"},
+                             {"header", "X-A: b"},
+                             {"cookie", "config-script=cookie"}});
+  CHECK(config.header_script == "./token --new");
+  CHECK(config.header_script_renew_s == 50);
+  CHECK(config.cookie_script == " echo a=b");
+  CHECK(config.cookie_script_renew_s == 31536000);
+  CHECK(config.headers == std::vector<std::string>{"X-A: b"});
+  CHECK(config.cookie == "config-script=cookie");
+  CHECK(config.folder == std::filesystem::current_path().string());
+  CHECK(config.url_as_given == "http://host/disk");
+
+  for (std::string key : {"header-script", "cookie-script"}) {
+    CHECK(error_of({{key.c_str(), " "}}) == key + "=: the command is missing");
+    std::string renew = key + "-renew";
+    CHECK(error_of({{renew.c_str(), "5"}}) == renew + "= is given without " + key + "=");
+    for (const char *wrong : {"", "-1", "soon", "1.5", "31536001"})
+      CHECK(error_of({{key.c_str(), "true"}, {renew.c_str(), wrong}}) ==
+            renew + "=" + wrong + ": must be a number of seconds from 0 to 31536000; 0 runs the "
+                                  "script again only when the server refuses");
   }
 }
 

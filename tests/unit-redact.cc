@@ -238,6 +238,28 @@ TEST_CASE("a header that the user gave is hidden", "[redact]") {
   CHECK(redact_text("deadbeef77") == "***");
 }
 
+TEST_CASE("a passing secret is hidden while somebody holds it", "[redact]") {
+  const std::string text = "x passing-one passing-two passing-for-good short";
+  register_secret("passing-for-good");
+  CHECK(redact_text(text) == "x passing-one passing-two *** short");
+  {
+    PassingSecrets first;
+    first.add_header("X-Passing", " Bearer passing-one,passing-two;short ");
+    first.add("passing-for-good");
+    CHECK(redact_text(text) == "x *** *** *** short");
+    CHECK(redact_header_line("X-Passing: abc") == "X-Passing: ***");
+    {
+      PassingSecrets second;
+      second.add("passing-two");
+      PassingSecrets moved(std::move(second));
+      CHECK(redact_text(text) == "x *** *** *** short");
+    }
+    CHECK(redact_text(text) == "x *** *** *** short");
+  }
+  CHECK(redact_text(text) == "x passing-one passing-two *** short");
+  CHECK(is_secret_header("x-passing"));
+}
+
 TEST_CASE("control characters and broken UTF-8 are escaped", "[redact]") {
   const Case cases[] = {
       {"plain \\ text", "plain \\ text"},
