@@ -23,6 +23,8 @@ expect_at_most "bytes of 1 TiB sent to a client that should not want them" "$(or
 refused ignore-range 'range' /zeros/1T
 refused "" '404' /nothing-here
 refused status=403 '403'
+refused status=404 '404'
+refused status=410 '410'
 refused basic=me:secret '401'
 refused no-content-range 'Content-Range'
 refused wrong-range 'other bytes'
@@ -30,7 +32,7 @@ refused content-range=bytes%200-9/x 'Content-Range|range'
 refused gzip '[Ee]ncod'
 refused multipart 'multipart|Content-Range|range'
 # A permanent error is not tried again.
-for query in status=403 basic=me:secret; do
+for query in status=403 status=404 status=410 basic=me:secret; do
     expect_equal "requests with $query" "$(count_requests "query=$query")" 1
 done
 

@@ -99,6 +99,14 @@ expect_text "capped" "$nbdkit_err" 'retry in (60000|59999) ms'
 expect_text "message" "$nbdkit_err" 'error: .*503 Service Unavailable; bytes 524288-589823 waited 1\.[0-9] s for the server'
 expect_equal "requests" "$(count_requests path=/pattern/1M)" 1
 stop_nbdkit
+serve retry-max-time=1
+origin_faults /pattern/1M "status=503&times=1&status=503&retry-after=36000&after=1"
+client << 'END'
+r = Reader()
+expect_error(errno.EIO, r.h.pread, 512, 512 * KiB)
+END
+expect_text "message" "$nbdkit_err" 'error: .*; bytes 524288-589823 waited 1\.[0-9] s for the server \(tried 2 times\)'
+stop_nbdkit
 
 # Over TLS, cut off without its goodbye.
 start_origin --tls "$tls_cert" "$tls_key"
