@@ -14,12 +14,12 @@ bench=("$python" "$srcdir/bench/bench")
 expect_text "--help" "$tmp/help.txt" '^usage: bench '
 expect_text "--help" "$tmp/help.txt" '\(default: convert\)'
 "${bench[@]}" --list > "$tmp/list.txt"
-for name in continent plain convert8 httpcache aria2c boot-thin; do
+for name in continent plain convert8 httpcache aria2c boot-thin mirrors; do
     expect_text "--list" "$tmp/list.txt" "^  $name "
 done
 expect_text "--list" "$tmp/list.txt" '^  wire limit +seconds '
 PYTHONPATH=$srcdir/bench "$python" - << 'END_OF_CHECK'
-import images, jobs, link, rows, ways
+import images, jobs, link, rows, shlex, ways
 assert images.LENGTHS.keys() == images.IMAGES.keys()
 for name, row in rows.ROWS.items():
     assert row.targets and row.ways, name
@@ -33,6 +33,13 @@ for name, row in rows.ROWS.items():
         assert target.figure(rows.Figures([])) == {}, name
 cases = rows.cases(list(rows.ROWS), list(link.LINKS), link.CONTROLS, quick=False)
 assert len(cases) == len({case for case, _ in cases})
+
+# Who can read several places is told of all, the others of the first.
+place = ways.Place("http://a/f", None, "/tmp", "plugin", mirrors=("http://b/f",))
+told = {name: shlex.split(ways.WAYS[name].command(place, lambda _: "true")) for name in ("httpcache", "one-place", "aria2c")}
+assert {"url=http://a/f", "mirror=http://b/f"} <= set(told["httpcache"]), told
+assert "url=http://a/f" in told["one-place"] and not any("http://b/f" in word for word in told["one-place"]), told
+assert {"http://a/f", "http://b/f"} <= set(told["aria2c"]), told
 END_OF_CHECK
 expect_failure "${bench[@]}" --rows nonsense --json "$tmp/none.json" --report 2> "$tmp/nonsense.txt"
 expect_text "a row that is not there" "$tmp/nonsense.txt" 'there is no row nonsense'
@@ -149,4 +156,17 @@ for record in records:
     assert record["requests"] >= 1 and record["wall"] > 0 and record["rss_peak"] >= 0, record
 END_OF_CHECK
 done
+
+# An image in two places: a way knows both, and what they were asked for is counted together.
+PYTHONPATH=$srcdir/bench "$python" - "$tmp" "$tmp/disk.qcow2" << 'END_OF_CHECK'
+import shlex, sys
+import images, link, measure, ways
+image = images.find(sys.argv[2], sys.argv[1])
+both = ways.Way("download", "both", lambda place, _: f"curl -sSf {shlex.join((place.url, *place.mirrors))} > /dev/null")
+bench = measure.Bench(measure.Settings(1, 0, sys.argv[1], sys.argv[1], ""), {"both": both}, lambda _: None)
+[record] = bench.run(measure.Experiment(link.Shape("two", 0, 0, places=2), "", "http", image, "copy"), ["both"])
+found = {key: record[key] for key in ("result", "requests", "bytes", "connections")}
+assert found == {"result": "ok", "requests": 2, "bytes": 2 * image.size, "connections": 2}, found
+assert measure.Experiment(link.LINKS["mirrors"], "", "http", image, "copy").limit == image.size * 8 / 100e6
+END_OF_CHECK
 expect_equal "left behind" "$(find "$tmp" -maxdepth 1 -name 'httpcache-bench-*' | wc -l)" 0

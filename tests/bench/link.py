@@ -4,7 +4,7 @@
 
 A Link runs wanlink (wanlink.cc), whose two namespaces are entered by file descriptor; a Loopback has the same face and
 simulates nothing.  Both are context managers.  What wanlink makes ends with it, and it ends with this process, however
-that ends."""
+that ends.  A client may be at the end of several links, each to a place of its own."""
 
 import ctypes
 import dataclasses
@@ -26,12 +26,14 @@ class Shape:
     rate: float         # Mbit/s
     loss: float = 0     # per cent
     queue_ms: float = 100
+    places: int = 1     # that the image is at, each behind a link like this
 
     def __str__(self):
         if not self.rate:
             return self.name
         loss = f", {self.loss:g} % loss" if self.loss else ""
-        return f"{self.name} ({self.rtt:g} ms, {self.rate:g} Mbit/s{loss})"
+        several = f"{self.places} links of " if self.places > 1 else ""
+        return f"{self.name} ({several}{self.rtt:g} ms, {self.rate:g} Mbit/s{loss})"
 
 
 LINKS = {shape.name: shape for shape in (
@@ -42,6 +44,7 @@ LINKS = {shape.name: shape for shape in (
     Shape("lossy", 60, 300, loss=0.05),
     Shape("thin", 80, 20),
     Shape("guest", 40, 200),            # where a guest boots
+    Shape("mirrors", 40, 50, places=2),
     Shape("loopback", 0, 0),
 )}
 # The links that a row of the targets means by "every link", in the order of the chart.
@@ -105,12 +108,15 @@ class Loopback:
 
 
 class Link:
-    """A simulated link of this shape, up from __enter__ to __exit__."""
-    address = "198.18.0.1"      # the origin's
+    """A simulated link of this shape, up from __enter__ to __exit__: the NUMBERth of its client, whose namespace is made
+    with the first and given to the others."""
 
-    def __init__(self, shape, control, folder):
+    def __init__(self, shape, control, folder, number=0, client_namespace=None):
+        self.address = f"198.18.{number}.1"     # the origin's
         self._command = [program(folder), "--rtt", str(shape.rtt), "--rate", str(shape.rate),
-                         "--loss", str(shape.loss), "--queue-ms", str(shape.queue_ms)]
+                         "--loss", str(shape.loss), "--queue-ms", str(shape.queue_ms), "--net", str(number)]
+        if client_namespace:
+            self._command += ["--client-namespace", client_namespace]
         if control:
             self._command += ["--cc", control]
 

@@ -4,7 +4,7 @@
 
 An Experiment is one link, one image, one protocol and one job.  A record is a dict that can be JSON: the experiment's
 key (KEY), way and run; wall, cpu (of the way's processes; server_cpu and link_cpu apart), rss_peak and nbdkit_peak;
-requests, bytes and connections as the origin saw them, dropped packets; result ("identical", "ok", or what went wrong);
+requests, bytes and connections as the origins saw them, dropped packets; result ("identical", "ok", or what went wrong);
 what the job itself measured; and where it comes from (commit, date, control of the kernel, nproc)."""
 
 import dataclasses
@@ -17,9 +17,9 @@ import tempfile
 
 import jobs
 import ways
-from link import HERE, Link, Loopback, Shape, default_control
+from link import HERE, Shape, default_control
+from places import Places
 from reaper import supervise
-from webserver import WebServer, cpu_of
 
 # What makes two records be of the same experiment.
 KEY = ("link", "rtt", "rate", "loss", "queue_ms", "cc", "protocol", "image", "job", "set")
@@ -42,8 +42,8 @@ class Experiment:
 
     @property
     def limit(self):
-        """Seconds that the wire needs for the whole file; 0 if there is none."""
-        return self.image.size * 8 / self.shape.rate / 1e6 if self.shape.rate else 0
+        """Seconds that the wire, or all of them at once, needs for the whole file; 0 if there is none."""
+        return self.image.size * 8 / self.shape.rate / self.shape.places / 1e6 if self.shape.rate else 0
 
     def __str__(self):
         limit = f", wire limit {self.limit:.1f} s" if self.limit else ""
@@ -80,14 +80,13 @@ class Bench:
     def run(self, experiment, names):
         """Gives the records of these ways, in the order of the runs."""
         s, records, out = self._settings, [], set()
-        link = Link(experiment.shape, experiment.cc, s.data) if experiment.shape.rate else Loopback()
-        with link, WebServer(link, os.path.dirname(experiment.image.path)) as server:
+        with Places(experiment.shape, experiment.cc, os.path.dirname(experiment.image.path), s.data) as places:
             for run in range(1, s.runs + 1):
                 for name in names:
                     if name in out:
                         continue
                     with _held(s.lock):
-                        record = self._one(experiment, self._table[name], link, server)
+                        record = self._one(experiment, self._table[name], places)
                     record.update(experiment.key(), way=name, run=run, limit=experiment.limit, size=experiment.image.size,
                                   text=self._table[name].text, **self._from)
                     records.append(record)
@@ -101,24 +100,23 @@ class Bench:
             return self._settings.timeout
         return 240 if experiment.job.startswith("boot") else max(60, 4 * experiment.limit) * jobs.JOBS[experiment.job].clients ** 0.5
 
-    def _one(self, experiment, way, link, server):
+    def _one(self, experiment, way, places):
         job, image = jobs.JOBS[experiment.job], experiment.image
         tmp = tempfile.mkdtemp(prefix="httpcache-bench-", dir=self._settings.tmp)
         try:
-            place = ways.Place(server.urls[experiment.protocol] + os.path.basename(image.path), image, tmp,
-                               self._settings.plugin, experiment.set)
+            url, *mirrors = places.urls(experiment.protocol, os.path.basename(image.path))
+            place = ways.Place(url, image, tmp, self._settings.plugin, experiment.set, tuple(mirrors))
             # A way that downloads runs the job if there is one for files.
             client = None if way.kind == "download" else jobs.command(job, way.kind, image, tmp)
             if client is None and way.kind != "download":
                 return {"result": f"{experiment.job} cannot read a source of kind {way.kind}"}
-            server.mark()
-            before = server.cpu(), link.pid and cpu_of(link.pid), link.dropped()
-            record = supervise(way.command(place, client), None if way.local else link.client_namespace,
+            places.mark()
+            before = places.used()
+            record = supervise(way.command(place, client), None if way.local else places.client_namespace,
                                self._timeout(experiment))
-            record["requests"], record["bytes"], record["connections"] = server.seen()
-            record["server_cpu"] = round(server.cpu() - before[0], 2)
-            record["link_cpu"] = round(cpu_of(link.pid) - before[1], 2) if link.pid else 0
-            record["dropped"] = link.dropped() - before[2]
+            record["requests"], record["bytes"], record["connections"] = places.seen()
+            record["server_cpu"], record["link_cpu"], record["dropped"] = (
+                round(now - then, 2) for now, then in zip(places.used(), before))
             record["result"] = self._result(record.pop("status"), record.pop("error"), job, way, image, tmp)
             if record["result"] in RIGHT and way.kind != "download":
                 record.update(jobs.figures(job, tmp))

@@ -127,6 +127,8 @@ ROWS = {
     "copy-compressed": Row("nbdcopy of less than 0.5 GB", ("ocean",), "compressed", ("copy",), ("httpcache",), (
         Target("wall / wire limit", "<=", 1.20, over(WALL, LIMIT)),
         Target("bytes fetched / size", "<=", 1.01, over(of("bytes"), SIZE)))),
+    "mirrors": Row("convert compressed qcow2 from two places", ("mirrors",), "compressed", ("convert",), ("httpcache",), (
+        Target("wall / wire limit of both", "<=", 1.10, over(WALL, LIMIT)),), ("one-place", "aria2c")),
     "loopback": Row("nbdcopy to null:", ("loopback",), "plain", ("copy",), ("httpcache", "curl-null", "local-nbdkit"), (
         Target("wall / curl to /dev/null", "<=", 1.4, over(WALL, of("wall", "curl-null"))),
         Target("CPU / (curl + nbdkit file)", "<=", 0.9, over(of("cpu"), each_run(

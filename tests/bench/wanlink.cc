@@ -4,9 +4,10 @@
 // wanlink - a long link between two network namespaces of this machine.
 //
 //     wanlink --rtt MS --rate MBIT [--loss PERCENT] [--queue-ms MS] [--cc NAME]
+//             [--net N] [--client-namespace PATH]
 //
-// It unshares two namespaces that have no name, gives each a TUN device (the
-// origin's is 198.18.0.1, the client's 198.18.0.2), prints
+// It unshares two namespaces that have no name, gives each a TUN device wanN (the
+// origin's is 198.18.N.1, the client's 198.18.N.2; N is 0 if not said), prints
 //
 //     ready /proc/PID/fd/A /proc/PID/fd/B
 //
@@ -15,6 +16,9 @@
 // behind however it ends: a namespace ends with the last who uses it.  SIGUSR1
 // makes it print "carried DOWN_BYTES DOWN_DROPS UP_BYTES UP_DROPS", counted
 // from the start; down is towards the client.
+//
+// With --client-namespace the client's end is made in a namespace that is there,
+// such as another wanlink's: a client with several links, each with a net of its own.
 //
 // Only the wire is simulated.  TCP is the kernel's, with its handshakes, slow
 // starts and idle restarts; --cc chooses the congestion control of both ends.
@@ -88,12 +92,26 @@ void ip(const std::string &arguments)
     die("ip " + arguments);
 }
 
-// Moves this process to a new namespace, which has only this end of the link.
-End make_end(const std::string &address, int largest_packet,
+// Moves this process to that namespace, or to a new one, which has only this end of the
+// link.
+void enter(const std::string &name_space)
+{
+  if (name_space.empty()) {
+    if (unshare(CLONE_NEWNET) < 0)
+      die("a network namespace (are you root?)");
+    return;
+  }
+  int fd = open(name_space.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0 || setns(fd, CLONE_NEWNET) < 0)
+    die(name_space);
+  close(fd);
+}
+
+// In the namespace where this process is.
+End make_end(const std::string &net, const char *host, int largest_packet,
              const std::string &congestion_control)
 {
-  if (unshare(CLONE_NEWNET) < 0)
-    die("a network namespace (are you root?)");
+  std::string device = "wan" + net, address = "198.18." + net + "." + host;
   End end{};
   end.name_space = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
   end.tun = open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -101,7 +119,7 @@ End make_end(const std::string &address, int largest_packet,
     die("/dev/net/tun");
 
   ifreq request{};
-  std::strncpy(request.ifr_name, "wan0", IFNAMSIZ - 1);
+  std::strncpy(request.ifr_name, device.c_str(), IFNAMSIZ - 1);
   request.ifr_flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR;
   if (ioctl(end.tun, TUNSETIFF, &request) < 0)
     die("TUNSETIFF");
@@ -114,12 +132,12 @@ End make_end(const std::string &address, int largest_packet,
   // is measured begins as the first one did.
   std::ofstream("/proc/sys/net/ipv4/tcp_no_metrics_save") << 1;
   ip("link set lo up");
-  ip("address add " + address + "/24 dev wan0");
-  ip("link set wan0 mtu 1500 txqueuelen 5000 gso_max_size " +
+  ip("address add " + address + "/24 dev " + device);
+  ip("link set " + device + " mtu 1500 txqueuelen 5000 gso_max_size " +
      std::to_string(largest_packet) + " up");
   if (!congestion_control.empty())
-    ip("route replace 198.18.0.0/24 dev wan0 src " + address + " congctl " +
-       congestion_control);
+    ip("route replace 198.18." + net + ".0/24 dev " + device + " src " + address +
+       " congctl " + congestion_control);
   return end;
 }
 
@@ -230,8 +248,8 @@ private:
 // --- The command line -------------------------------------------------------
 
 struct Options {
-  double rtt_ms = 0, rate_mbit = 0, queue_ms = 20, loss_percent = 0;
-  std::string congestion_control;
+  double rtt_ms = 0, rate_mbit = 0, queue_ms = 20, loss_percent = 0, net = 0;
+  std::string congestion_control, client_namespace;
 };
 
 Options parse(int argc, char **argv)
@@ -241,18 +259,21 @@ Options parse(int argc, char **argv)
   for (int i = 1; i + 1 < argc; i += 2) {
     std::string key = argv[i];
     char *rest = argv[i + 1];
-    double number = key == "--cc" ? 0 : std::strtod(argv[i + 1], &rest);
+    bool word = key == "--cc" || key == "--client-namespace";
+    double number = word ? 0 : std::strtod(argv[i + 1], &rest);
     if (key == "--rtt") options.rtt_ms = number;
     else if (key == "--rate") options.rate_mbit = number;
     else if (key == "--queue-ms") options.queue_ms = number;
     else if (key == "--loss") options.loss_percent = number;
+    else if (key == "--net") options.net = number;
     else if (key == "--cc") options.congestion_control = argv[i + 1];
+    else if (key == "--client-namespace") options.client_namespace = argv[i + 1];
     else right = false;
-    right = right && (key == "--cc" || *rest == '\0') && number >= 0;
+    right = right && (word || *rest == '\0') && number >= 0;
   }
-  if (!right || options.rate_mbit <= 0) {
-    std::fputs("usage: wanlink --rtt MS --rate MBIT [--loss PERCENT] "
-               "[--queue-ms MS] [--cc NAME]\n", stderr);
+  if (!right || options.rate_mbit <= 0 || options.net > 255) {
+    std::fputs("usage: wanlink --rtt MS --rate MBIT [--loss PERCENT] [--queue-ms MS] "
+               "[--cc NAME] [--net N] [--client-namespace PATH]\n", stderr);
     std::exit(2);
   }
   return options;
@@ -281,8 +302,11 @@ int main(int argc, char **argv)
   Nanos delay(static_cast<int64_t>(options.rtt_ms * 1e6 / 2));
   Nanos tick(std::clamp<int64_t>(delay.count() / 50, 50'000, 500'000));
 
-  End origin = make_end("198.18.0.1", largest, options.congestion_control);
-  End client = make_end("198.18.0.2", largest, options.congestion_control);
+  std::string net = std::to_string(static_cast<int>(options.net));
+  enter("");
+  End origin = make_end(net, "1", largest, options.congestion_control);
+  enter(options.client_namespace);
+  End client = make_end(net, "2", largest, options.congestion_control);
   Direction down(origin.tun, client.tun, delay, bytes_per_ns, queue_bytes,
                  options.loss_percent / 100);
   Direction up(client.tun, origin.tun, delay, bytes_per_ns, queue_bytes,

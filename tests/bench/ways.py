@@ -24,6 +24,7 @@ class Place:
     tmp: str            # an empty folder
     plugin: str         # the httpcache under test
     parameters: tuple = ()
+    mirrors: tuple = () # URLs of the same file elsewhere
 
     @property
     def base(self):
@@ -54,7 +55,8 @@ def nbdkit(arguments, program="nbdkit"):
 
 
 def httpcache(place, client, plugin=None, parameters=()):
-    words = [plugin or place.plugin, f"url={place.url}", "sslverify=false", *place.parameters, *parameters]
+    words = [plugin or place.plugin, f"url={place.url}", *(f"mirror={url}" for url in place.mirrors), "sslverify=false",
+             *place.parameters, *parameters]
     return f"nbdkit -r -U - {shlex.join(words)} --run {shlex.quote(client('$uri'))}"
 
 
@@ -97,7 +99,7 @@ def refusal(plugin, url, parameters):
 
 def aria2c(place, client):
     return (f"aria2c -q --check-certificate=false -x16 -s16 --file-allocation=none -d {place.tmp} -o download "
-            f"{shlex.quote(place.url)}" + (f" && {client(place.tmp + '/download')}" if client else ""))
+            f"{shlex.join((place.url, *place.mirrors))}" + (f" && {client(place.tmp + '/download')}" if client else ""))
 
 
 def curl(place, client):
@@ -134,6 +136,8 @@ NEW = shlex.quote(os.environ.get("NBDKIT_NEW", "nbdkit-new"))
 CURL = "curl url={url} sslverify=false"
 WAYS = {
     "httpcache": Way("nbd", "httpcache", httpcache, ("nbdkit",), ours=("", ())),
+    "one-place": Way("nbd", "httpcache without mirrors",
+                     lambda place, client: httpcache(dataclasses.replace(place, mirrors=()), client), ("nbdkit",), ours=("", ())),
     "aria2c": Way("download", "aria2c -x16, download alone", aria2c, ("aria2c",)),
     "curl": Way("download", "curl, download alone", curl, ("curl",)),
     "curl-null": Way("download", "curl to /dev/null",
