@@ -95,7 +95,12 @@ void Fetcher::leave_silent(TimePoint at) {
       if (transfer->running && transfer->mirror == &mirror) {
         if (asked.empty())
           asked = request_text(redact_url(mirror.url), transfer->asked());
+        // It counts, or mirrors that are silent in turns would be asked for ever: when
+        // its time is over `timeout` ends it.
+        if (left_ms(*transfer, at) == 0)
+          continue;
         ask_again(*transfer, at, mirrors_.bit(mirror));
+        ++transfer->attempts;
       }
     mirrors_.set_aside(
         mirror, fmt::format("{}: no byte for {:.1f} seconds", asked, to_seconds(patience)), at);

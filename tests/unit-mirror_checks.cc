@@ -94,6 +94,13 @@ TEST_CASE("a shorter answer is compared as far as it goes", "[mirror_checks]") {
   check_other(judge(false, head, "0123X"), "from byte 94 on it has other bytes than the others");
 }
 
+TEST_CASE("a shorter sample is compared as far as it goes", "[mirror_checks]") {
+  const std::string shorter = "01234";
+  CHECK(judge_check(mirror_of(false), head_of(100), kAsked, "0123456789", &shorter, false, kUrl).ok());
+  check_other(judge_check(mirror_of(false), head_of(100), kAsked, "0123X56789", &shorter, false, kUrl),
+              "from byte 94 on it has other bytes than the others");
+}
+
 TEST_CASE("one that was aside must have the version that it had", "[mirror_checks]") {
   CHECK(judge(true, head_of(100), kSample).ok());
   Result<ObjectInfo> object = judge(true, head_of(100, "\"new\""), kSample);
