@@ -263,38 +263,32 @@ void Script::read_complaints() {
   }
 }
 
-bool Script::look_for_end(TimePoint now) {
+void Script::look_for_end() {
   int status = 0;
-  if (pid_t ended = ::waitpid(pid_, &status, WNOHANG); ended != 0) {
-    pid_ = -1;
-    end_ = ended > 0 && WIFEXITED(status) ? End::Exited : End::BySignal;
-    code_ = ended < 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-    return true;
-  }
-  if (output_.size() > kMostOutput)
-    end_ = End::PrintedTooMuch;
-  else if (now >= deadline_)
-    end_ = End::TookTooLong;
-  else if (signals_.any_came())
-    end_ = End::Interrupted;
-  else
-    return false;
-  kill_all();
-  return true;
+  pid_t ended = ::waitpid(pid_, &status, WNOHANG);
+  if (ended == 0)
+    return;
+  pid_ = -1;
+  end_ = ended > 0 && WIFEXITED(status) ? End::Exited : End::BySignal;
+  code_ = ended < 0 ? 0 : WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
 }
 
 bool Script::tend(TimePoint now) {
   if (end_ != End::NotYet)
     return true;
-  read_output();
+  look_for_end();
+  read_output(); // after that, so that it is all that the shell has written
   read_complaints();
-  if (look_for_end(now)) {
-    read_output(); // what it printed between the two
-    read_complaints();
+  if (output_.size() > kMostOutput)
+    end_ = End::PrintedTooMuch;
+  else if (end_ == End::NotYet && now >= deadline_)
+    end_ = End::TookTooLong;
+  else if (end_ == End::NotYet && signals_.any_came())
+    end_ = End::Interrupted;
+  if (end_ != End::NotYet) {
+    kill_all();
     out_.reset();
     err_.reset();
-    if (end_ == End::Exited && output_.size() > kMostOutput)
-      end_ = End::PrintedTooMuch;
     return true;
   }
   Duration pause = kLongestPause;

@@ -93,7 +93,7 @@ private:
   Result<void> spawn(const Setting &setting);
   void read_output();
   void read_complaints();
-  bool look_for_end(TimePoint now);
+  void look_for_end();
   void kill_all() noexcept;
 
   const HeldSignals signals_;

@@ -68,12 +68,13 @@ expect_equal "runs" "$(runs)" 2
 
 # A page for people comes with the refusal, longer than is worth waiting for, and does not end.
 begin
-start_nbdkit blocksize=64K readahead=0 header-script="$script" \
+start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 timeout=10 header-script="$script" \
     url="$origin_url/pattern/4M?bearer=T0&times=1&bearer=T1&after=1&length=1000000&on=2"
 client << 'END'
 Reader().read(MiB, 64 * KiB)
 END
 stop_nbdkit
+expect_no_text "retries" "$nbdkit_err" 'retry in'
 expect_equal "runs" "$(runs)" 2
 
 # Refused again: an error that says so, not tried again; and the next reads, for whom the token is still new, are
@@ -93,7 +94,24 @@ expect_no_text "message" "$nbdkit_err" 'tried [0-9]+ times'
 expect_equal "refused" "$(refused 401)" 5
 expect_equal "runs" "$(runs)" 2
 
-# So at the start.
+# One place of the file is refused whatever the token, which works elsewhere: asked again once, however new the token is.
+begin
+start_nbdkit blocksize=64K readahead=0 header-script="$script" \
+    url="$origin_url/pattern/4M?status=401&at=1M&gate=again&at=1M&on=2"
+start_client << 'END'
+expect_error(errno.EIO, Reader().h.pread, 512, MiB)
+END
+origin_ctl "wait?gate=again&waiting=1"
+client << 'END'
+Reader().read(3 * MiB, 512)
+END
+origin_ctl "open?gate=again"
+wait "$client_pid"
+stop_nbdkit
+expect_equal "refused" "$(refused 401)" 2
+expect_equal "runs" "$(runs)" 2
+
+# Refused at the start.
 begin
 expect_failure run_nbdkit 'nbdinfo "$uri"' header-script="$script" url="$origin_url/pattern/4M?status=403" 2>/dev/null
 expect_text "message" "$nbdkit_err" 'server answered 403 Forbidden \(is what header-script= prints what it wants'
