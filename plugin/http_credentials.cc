@@ -86,6 +86,20 @@ HttpCredentials::headers_with(const Renewal::Given &script, bool past_caches) co
   return make_list(lines);
 }
 
+Result<std::shared_ptr<void>> HttpCredentials::headers_of_others(const std::string &url,
+                                                                 bool past_caches) const {
+  std::vector<std::string> lines;
+  if (host_was_given_)
+    lines.push_back(fmt::format("Host: {}", authority_of(url)));
+  if (past_caches)
+    lines.insert(lines.end(), std::begin(kPastCaches), std::end(kPastCaches));
+  return make_list(lines);
+}
+
+bool HttpCredentials::host_given(const Renewal::Given &script) const {
+  return has_name_of(config_.headers, "Host") || has_name_of(script.headers, "Host");
+}
+
 bool HttpCredentials::trusted(const std::string &url) const {
   return same_origin(url, config_.url);
 }
@@ -118,12 +132,12 @@ Result<HttpCredentials::Told> HttpCredentials::give(void *easy, const std::strin
     if (!headers)
       return std::move(headers).error();
     current_ = {std::move(headers).value(), renewal_.given()};
+    host_was_given_ = host_was_given_ || host_given(*renewal_.given());
   }
   Told told = to_origin ? current_ : Told();
-  if (past_caches) {
+  if (past_caches || !to_origin) {
     Result<std::shared_ptr<void>> headers =
-        to_origin ? headers_with(*told.script, true)
-                  : make_list({std::begin(kPastCaches), std::end(kPastCaches)});
+        to_origin ? headers_with(*told.script, true) : headers_of_others(url, past_caches);
     if (!headers)
       return std::move(headers).error();
     told.headers = std::move(headers).value();

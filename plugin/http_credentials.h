@@ -12,7 +12,9 @@
 // URL alone.
 //
 // Headers to get past caches are no secret and go to whoever is asked; they are here
-// because libcurl takes all headers as one list.
+// because libcurl takes all headers as one list.  So is the Host of others, once the user
+// has given one for the configured URL: libcurl takes from it whose cookies to send, and
+// a handle remembers it until it is told another.
 //
 // Threads: one at a time.  Must outlive the handles that it was given to.
 // Errors: LocalIo, for want of memory or of the feature in libcurl.
@@ -52,11 +54,14 @@ public:
 private:
   Result<std::shared_ptr<void>> headers_with(const Renewal::Given &script,
                                              bool past_caches) const;
+  Result<std::shared_ptr<void>> headers_of_others(const std::string &url, bool past_caches) const;
+  bool host_given(const Renewal::Given &script) const;
   const Netrc::Entry *login_of_netrc(const std::string &url, bool trusted) const;
 
   const Config &config_;
   Renewal renewal_;
   Told current_; // for the configured origin, when caches may answer
+  bool host_was_given_ = false; // a Host header, since the start
 };
 
 } // namespace httpcache

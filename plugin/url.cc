@@ -182,6 +182,17 @@ std::string host_of(std::string_view url) {
   return to_lower(host);
 }
 
+std::string authority_of(std::string_view url) {
+  CurluHandle handle(curl_url());
+  std::string host, port;
+  if (!handle ||
+      curl_url_set(handle.get(), CURLUPART_URL, std::string(url).c_str(), 0) != CURLUE_OK ||
+      get(handle.get(), CURLUPART_HOST, CURLU_PUNYCODE, host) != CURLUE_OK ||
+      get(handle.get(), CURLUPART_PORT, CURLU_NO_DEFAULT_PORT, port) != CURLUE_OK)
+    return "";
+  return port.empty() ? host : host + ':' + port;
+}
+
 std::string resolve_reference(std::string_view base, std::string_view reference) {
   constexpr unsigned kAsFound = CURLU_URLENCODE | CURLU_ALLOW_SPACE | CURLU_NON_SUPPORT_SCHEME;
   CurluHandle handle(curl_url());

@@ -40,6 +40,10 @@ bool same_origin(std::string_view a, std::string_view b);
 // The host of a URL, in lower case and without brackets; empty if it is no URL.
 std::string host_of(std::string_view url);
 
+// What the Host header of a request for URL says: "example.com:8080", the port only if it
+// is not the scheme's; empty if it is no URL.
+std::string authority_of(std::string_view url);
+
 // Where REFERENCE, a redirect's Location, leads from BASE, without a fragment; blanks and
 // bytes that are not ASCII are percent-encoded, for servers leave them in.  Any scheme.
 // Empty if it is no URL.

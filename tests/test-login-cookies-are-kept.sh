@@ -70,6 +70,23 @@ while read -r id; do
     expect_equal "cookies sent elsewhere" "$(log_values header value name=Cookie "id=$id")" ""
 done < "$tmp/elsewhere"
 
+# A Host header of the user's, and cookies for that name: they go to the URL's server, and not on to another, be it asked
+# by the same handle or by one that has just been used.
+start_origin --log-headers
+home=$origin_url home_log=$origin_log
+start_origin --log-headers
+away=$origin_url
+printf 'www.example.com\tFALSE\t/\tFALSE\t0\tsid\tof-the-name\n' > "$tmp/named"
+for way in "header=Host: www.example.com" "header-script=echo 'Host: www.example.com'"; do
+    run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$tmp/named" "$way" \
+        url="$home/pattern/1M?redirect=$(urlencode "$away/pattern/1M")" > /dev/null
+done
+run_nbdkit 'nbdcopy "$uri" null:' cookiefile="$tmp/named" "header=Host: www.example.com" blocksize=64K \
+    mirror="$away/pattern/1M" url="$home/pattern/1M" > /dev/null
+expect_text "sent home" "$home_log" 'name=Cookie value=sid=of-the-name'
+expect_no_text "sent away" "$origin_log" 'of-the-name|www\.example'
+expect_at_least "requests away" "$(log_values header id name=Host value="${away#http://}" | wc -l)" 3
+
 # A file without cookies, and a jar that cannot be written, are told.
 echo nonsense > "$tmp/none"
 run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$tmp/none" url="$origin_url/pattern/1M" 2>/dev/null > /dev/null

@@ -181,6 +181,14 @@ TEST_CASE("the host of a URL", "[url]") {
   CHECK(host_of("nonsense://") == "");
 }
 
+TEST_CASE("url: what the Host header says") {
+  CHECK(authority_of("https://Example.COM:8443/x?y") == "Example.COM:8443");
+  CHECK(authority_of("http://example.com:80/") == "example.com");
+  CHECK(authority_of("https://example.com:80/") == "example.com:80");
+  CHECK(authority_of("http://me:secret@[::1]:81/") == "[::1]:81");
+  CHECK(authority_of("nonsense://") == "");
+}
+
 TEST_CASE("a URL to be signed is in one form", "[url]") {
   const struct {
     const char *given, *canonical;
