@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <exception>
 #include <string_view>
@@ -102,6 +103,7 @@ Result<void> HttpCookies::load(const Config &config, void *share) {
     register_secret(std::string(value_of(line)));
   if (!ok)
     return no_memory("curl_easy_setopt");
+  loaded_ = true;
   return {};
 }
 
@@ -121,8 +123,9 @@ std::string HttpCookies::write_jar() const {
                      "# Written by nbdkit-httpcache-plugin; keep it secret.\n\n";
   for (const std::string &line : lines())
     text += line + '\n';
-  std::string draft = fmt::format("{}.{}", jar_, getpid());
-  UniqueFd fd(open(draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  // A new file of a name that nobody knew: none that another has laid there to be filled.
+  std::string draft = jar_ + ".XXXXXX";
+  UniqueFd fd(mkostemp(draft.data(), O_CLOEXEC));
   if (!fd)
     return fmt::format("{}: {}", draft, strerror(errno));
   std::string_view rest = text;
@@ -149,7 +152,7 @@ HttpCookies::~HttpCookies() {
   if (easy_ == nullptr)
     return;
   try {
-    std::string why = jar_.empty() ? "" : write_jar();
+    std::string why = jar_.empty() || !loaded_ ? "" : write_jar();
     if (!why.empty())
       warning(fmt::format("cookiejar={}: the cookies could not be written: {}",
                           escape_controls(jar_), escape_controls(why)));

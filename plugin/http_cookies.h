@@ -8,7 +8,8 @@
 // send, and libcurl decides to which host each goes.  One of a file that names no
 // host is taken to be of the configured URL's; libcurl would send it elsewhere.
 //
-// The jar is written once, at the end, aside and by rename, for its owner only.
+// The jar is written once, at the end, aside and by rename, for its owner only; and not
+// at all if it, or the file, could not be read: it may be anything.
 //
 // Threads: one at a time.  The share must outlive it, and it the handles.
 // Errors: LocalIo, and Permanent for a file that cannot be read.  That the jar
@@ -40,6 +41,7 @@ private:
   std::string write_jar() const;
 
   const std::string jar_;
+  bool loaded_ = false;
   void *easy_ = nullptr; // CURL: asks nothing, only holds on to the share
 };
 

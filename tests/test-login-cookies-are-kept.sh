@@ -52,6 +52,26 @@ run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$jar" url="$name_url/pattern/1M" 
 expect_equal "sent to another host" "$(log_values header value name=Cookie | wc -l)" 1
 find "$tmp" -maxdepth 1 -name 'jar.*' | grep . && fail "a draft was left"
 
+# What cannot be a jar is left as it is; so is the jar when the other file cannot be read.
+head -c 1100000 /dev/zero > "$tmp/image"
+cp "$tmp/image" "$tmp/not-a-jar"
+cp "$jar" "$tmp/jar-before"
+expect_failure run_nbdkit true cookiejar="$tmp/not-a-jar" url="$origin_url/pattern/1M" 2>/dev/null
+expect_text "message" "$nbdkit_err" 'cookiejar=.*is larger than 1 MiB'
+cmp "$tmp/image" "$tmp/not-a-jar" || fail "what is no jar was written to"
+expect_failure run_nbdkit true cookiefile="$tmp/image" cookiejar="$jar" url="$origin_url/pattern/1M" 2>/dev/null
+cmp "$jar" "$tmp/jar-before" || fail "a jar that was not read was written"
+
+# A file that was laid where a draft of a known name would be stays as it is, and does not become the jar.
+start_nbdkit cookiejar="$jar" url="$origin_url/pattern/1M"
+echo bait > "$tmp/bait"
+chmod 644 "$tmp/bait"
+ln "$tmp/bait" "$jar.$nbdkit_pid"
+stop_nbdkit
+rm -f "$jar.$nbdkit_pid"
+expect_equal "bait" "$(cat "$tmp/bait")" bait
+expect_equal "mode of the jar" "$(stat -c %a "$jar")" 600
+
 # Two formats; a cookie of no host is the URL's host's, and not that of where it redirects to.  (libcurl 7.88 would send it
 # to addresses only, whichever.)
 printf '# Netscape\nlocalhost\tFALSE\t/\tFALSE\t0\tone\tfirst-cookie\n' > "$tmp/netscape"
