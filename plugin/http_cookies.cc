@@ -13,6 +13,7 @@
 #include <cstring>
 #include <exception>
 #include <string_view>
+#include <utility>
 
 #include <curl/curl.h>
 #include <fmt/format.h>
@@ -45,6 +46,36 @@ bool names_domain(std::string_view line) {
     if (to_lower(trim(line.substr(at + 1))).starts_with("domain="))
       return true;
   return false;
+}
+
+struct CurlDeleter {
+  void operator()(CURL *easy) const { curl_easy_cleanup(easy); }
+};
+
+std::vector<std::string> cookies_of(CURL *easy) {
+  curl_slist *list = nullptr;
+  curl_easy_getinfo(easy, CURLINFO_COOKIELIST, &list);
+  std::unique_ptr<curl_slist, void (*)(curl_slist *)> owner(list, curl_slist_free_all);
+  std::vector<std::string> lines;
+  for (const curl_slist *each = list; each != nullptr; each = each->next)
+    lines.emplace_back(each->data);
+  return lines;
+}
+
+// LINE, which begins with Set-Cookie: and names no host, as the cookie of HOST alone that
+// it is (RFC 6265 5.3), in Netscape's format.  libcurl takes it only with a domain, and
+// then for subdomains as well, unless it is an address.  Empty: none, or it has expired.
+Result<std::string> of_host_alone(const std::string &line, std::string_view host) {
+  constexpr std::string_view kAddress = "127.0.0.1";
+  std::unique_ptr<CURL, CurlDeleter> easy(curl_easy_init());
+  std::string text = fmt::format("{}; domain={}", line, kAddress);
+  if (!easy || curl_easy_setopt(easy.get(), CURLOPT_COOKIELIST, text.c_str()) != CURLE_OK)
+    return no_memory("curl_easy_setopt");
+  std::vector<std::string> cookies = cookies_of(easy.get());
+  if (cookies.empty())
+    return std::string();
+  std::string cookie = std::move(cookies.front());
+  return cookie.replace(cookie.find(kAddress), kAddress.size(), host);
 }
 
 } // namespace
@@ -81,9 +112,13 @@ Result<void> HttpCookies::load(const Config &config, void *share) {
       std::string line(trim(rest.substr(0, rest.find_first_of("\r\n"))));
       rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
       bool header = to_lower(line).starts_with(kSetCookie);
-      if (header && !names_domain(line))
-        line += fmt::format("; domain={}", host_of(config.url));
-      if (header || line.find('\t') != line.npos)
+      if (header && !names_domain(line)) {
+        Result<std::string> cookie = of_host_alone(line, host_of(config.url));
+        if (!cookie)
+          return std::move(cookie).error();
+        line = std::move(cookie).value();
+      }
+      if (!line.empty() && (header || line.find('\t') != line.npos))
         set(CURLOPT_COOKIELIST, line.c_str());
     }
     return {};
@@ -107,15 +142,7 @@ Result<void> HttpCookies::load(const Config &config, void *share) {
   return {};
 }
 
-std::vector<std::string> HttpCookies::lines() const {
-  curl_slist *list = nullptr;
-  curl_easy_getinfo(as_easy(easy_), CURLINFO_COOKIELIST, &list);
-  std::unique_ptr<curl_slist, void (*)(curl_slist *)> owner(list, curl_slist_free_all);
-  std::vector<std::string> lines;
-  for (const curl_slist *each = list; each != nullptr; each = each->next)
-    lines.emplace_back(each->data);
-  return lines;
-}
+std::vector<std::string> HttpCookies::lines() const { return cookies_of(as_easy(easy_)); }
 
 // What went wrong; empty: nothing.
 std::string HttpCookies::write_jar() const {

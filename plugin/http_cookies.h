@@ -6,7 +6,8 @@
 // cookiefile= and cookiejar= turn this on; a fixed `cookie` needs none of it.
 // The cookies are in libcurl's share, so that what one connection is told all
 // send, and libcurl decides to which host each goes.  One of a file that names no
-// host is taken to be of the configured URL's; libcurl would send it elsewhere.
+// host is taken to be of the configured URL's, and of no subdomain's; libcurl would send
+// it elsewhere.
 //
 // The jar is written once, at the end, aside and by rename, for its owner only; and not
 // at all if it, or the file, could not be read: it may be anything.

@@ -90,6 +90,17 @@ while read -r id; do
     expect_equal "cookies sent elsewhere" "$(log_values header value name=Cookie "id=$id")" ""
 done < "$tmp/elsewhere"
 
+# Nor that of a subdomain, which only a cookie that names a domain is for.
+start_origin --log-headers
+site=${origin_url/127.0.0.1/site.example} port=${origin_url##*:}
+printf 'Set-Cookie: alone=of-the-site; HttpOnly\nSet-Cookie: wide=of-all; Domain=site.example\n' > "$tmp/headers"
+run_nbdkit 'nbdinfo --size "$uri"' cookiefile="$tmp/headers" cookiejar="$tmp/jar2" \
+    resolve="site.example:$port:127.0.0.1" resolve="sub.site.example:$port:127.0.0.1" \
+    url="$site/pattern/1M?redirect=$(urlencode "${site/site/sub.site}/pattern/1M")" > /dev/null
+expect_equal "cookies sent" "$(log_values header value name=Cookie | tr '\n' ' ')" \
+    "alone=of-the-site;%20wide=of-all wide=of-all "
+expect_text "jar" "$tmp/jar2" '^#HttpOnly_site.example	FALSE	/	FALSE	0	alone	of-the-site$'
+
 # A Host header of the user's, and cookies for that name: they go to the URL's server, and not on to another, be it asked
 # by the same handle or by one that has just been used.
 start_origin --log-headers
