@@ -103,8 +103,10 @@ bool is_scheme(std::string_view text) {
 std::string redact_url_unescaped(std::string_view url) {
   url = strip(url);
   bool cut = false;
+  bool at_behind = false; // then the cut may be in user info with a raw '?' or '#' in it
   size_t end = url.find_first_of("?#");
   if (end != url.npos) {
+    at_behind = url.find('@', end) != url.npos;
     url = url.substr(0, end);
     cut = true;
   }
@@ -118,9 +120,12 @@ std::string redact_url_unescaped(std::string_view url) {
     size_t at = url.substr(0, slash).rfind('@');
     if (at != url.npos)
       url.remove_prefix(at + 1);
-    else if (!plausible_host(url.substr(0, slash)) &&
-             (at = url.rfind('@')) != url.npos)
-      url.remove_prefix(at + 1);
+    else if (!plausible_host(url.substr(0, slash))) {
+      if ((at = url.rfind('@')) != url.npos)
+        url.remove_prefix(at + 1);
+      else if (at_behind)
+        url = {};
+    }
   } else if (size_t at = url.rfind('@'); at != url.npos) {
     // No URL, or what is left of one.  An absolute path may have its '@', but
     // user:password@ is more likely.
@@ -128,6 +133,9 @@ std::string redact_url_unescaped(std::string_view url) {
                 url.substr(0, at).find(':') == url.npos;
     if (!path)
       url.remove_prefix(at + 1);
+  } else if (at_behind && url.find(':') != url.npos &&
+             (!url.starts_with('/') || url.starts_with("//"))) {
+    url = {};
   }
   out += url;
   if (cut)

@@ -34,8 +34,8 @@ std::string escape_controls(std::string_view text);
 // scheme://host[:port]/path.  User info is dropped; a query and a fragment
 // become "?...".  Relative URLs too.  Copes with any garbage: nothing from
 // behind the first '?' or '#' is shown, nor from before an '@' that could end
-// user info (an '@' in the path of a well-formed URL cannot).  Control
-// characters are escaped.
+// user info (an '@' in the path of a well-formed URL cannot; one behind a '?' or '#'
+// can where no port could end like that).  Control characters are escaped.
 std::string redact_url(std::string_view url);
 
 // TEXT with the URLs in it, and words like /path?query, redacted; with header

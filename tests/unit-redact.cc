@@ -47,6 +47,15 @@ TEST_CASE("a URL is shown without user info, query and fragment", "[redact]") {
       // ... unless what stands before can be no host.
       {"https://user:pa/ss@host/disk", "https://host/disk"},
       {"http://[::1/u:p@host/", "http://host/"},
+      // A raw '?' or '#' in a password, and none.
+      {"https://user:pa#ss@host/disk", "https://?..."},
+      {"https://user:pa?ss@host/disk", "https://?..."},
+      {"https://user:p/a#ss@host/disk", "https://?..."},
+      {"user:pa#ss@host:80", "?..."},
+      {"//user:pa#ss@host/disk", "?..."},
+      {"https://host:80/disk?mail=a@b", "https://host:80/disk?..."},
+      {"https://host?mail=a@b", "https://host?..."},
+      {"/disk:1?mail=a@b", "/disk:1?..."},
       // Relative.
       {"/path/disk?sig=abc", "/path/disk?..."},
       {"//u:p@host/disk?sig=abc", "host/disk?..."},
