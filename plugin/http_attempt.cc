@@ -226,9 +226,11 @@ void HttpAttempt::weigh_credentials() {
     return;
   Renewal &renewal = options_.renewal();
   head_.scripts = renewal.names();
-  if (head_.status == 401 || head_.status == 403)
+  if (head_.status == 401 || head_.status == 403) {
+    if (repeated_)
+      renewal.refused_again(script_round());
     stale_refusal_ = !repeated_ && renewal.worth_renewing(script_round(), now());
-  else if (head_.status >= 200 && head_.status < 400)
+  } else if (head_.status >= 200 && head_.status < 400)
     renewal.accepted(script_round());
 }
 

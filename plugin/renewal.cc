@@ -77,7 +77,8 @@ bool Renewal::current(TimePoint now) {
 }
 
 bool Renewal::worth_renewing(uint64_t number, TimePoint now) const {
-  return number < given_->number || in_round_ || accepted_ || now - given_at_ >= kNew;
+  return number < given_->number || in_round_ || (accepted_ && !in_vain_) ||
+         now - given_at_ >= kNew;
 }
 
 void Renewal::refused(uint64_t number) {
@@ -90,6 +91,10 @@ void Renewal::refused(uint64_t number) {
 
 void Renewal::accepted(uint64_t number) {
   accepted_ = accepted_ || number == given_->number;
+}
+
+void Renewal::refused_again(uint64_t number) {
+  in_vain_ = in_vain_ || number == given_->number;
 }
 
 std::optional<Result<void>> Renewal::tend(TimePoint now) {
@@ -208,7 +213,7 @@ void Renewal::end_round(TimePoint now) {
   }
   given_ = std::move(given);
   given_at_ = now;
-  accepted_ = false;
+  accepted_ = in_vain_ = false;
   in_round_ = false;
 }
 

@@ -13,9 +13,10 @@
 //   current()  no: wait             tend()  a round has ended: ask, or fail
 //   refused()  begins a round       given() what to ask with, and its number
 //
-// Is it worth renewing what was refused?  Not if it is new, younger than kNew and never
-// yet accepted: then its age is not the reason, and a server that refuses whatever the
-// scripts print would have them run for each read.
+// Is it worth renewing what was refused?  Not if it is new, younger than kNew, and never
+// yet accepted, or refused to a request that was sent again with it: then its age is not
+// the reason, and a server that refuses whatever the scripts print, be it for one place of
+// the file or of where it redirects to, would have them run for each read.
 //
 // A round ends with the first script that fails, and the next request begins another.
 // That is Permanent for a script that has never worked, and else Transient: it is then
@@ -70,6 +71,8 @@ public:
   void refused(uint64_t number);
   // The server has accepted one.
   void accepted(uint64_t number);
+  // The server has refused one that was sent again for the sake of that.
+  void refused_again(uint64_t number);
 
   // Goes on with a round.  Its end is told once.
   std::optional<Result<void>> tend(TimePoint now);
@@ -121,6 +124,7 @@ private:
   std::shared_ptr<const Given> given_;
   TimePoint given_at_{};
   bool accepted_ = false; // what is given now
+  bool in_vain_ = false;  // it was refused again
 };
 
 } // namespace httpcache

@@ -111,6 +111,29 @@ stop_nbdkit
 expect_equal "refused" "$(refused 401)" 2
 expect_equal "runs" "$(runs)" 2
 
+# Nor for each read of a place that is refused whatever the token, while others are served with it; be that a place to
+# which the URL redirects on the same server.
+begin
+start_nbdkit blocksize=64K readahead=0 cache-blocks=2 header-script="$script" url="$origin_url/pattern/4M?status=401&at=1M"
+client << 'END'
+r = Reader()
+for i in range(8):
+    expect_error(errno.EIO, r.h.pread, 512, MiB)
+    r.read((16 + i) * 128 * KiB, 512)
+END
+stop_nbdkit
+expect_equal "runs" "$(runs)" 2
+begin
+start_nbdkit blocksize=64K readahead=0 header-script="$script" \
+    url="$origin_url/pattern/4M?redirect=$(urlencode '/pattern/4M?token=there&status=403&after=1')"
+client << 'END'
+r = Reader()
+for i in range(8):
+    expect_error(errno.EIO, r.h.pread, 512, MiB)
+END
+stop_nbdkit
+expect_equal "runs" "$(runs)" 2
+
 # Refused at the start.
 begin
 expect_failure run_nbdkit 'nbdinfo "$uri"' header-script="$script" url="$origin_url/pattern/4M?status=403" 2>/dev/null

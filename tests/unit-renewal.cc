@@ -148,6 +148,25 @@ TEST_CASE("what is refused is got anew, once for all who used it", "[renewal]") 
   CHECK_FALSE(renewal.worth_renewing(2, at));
 }
 
+TEST_CASE("what was got anew in vain is not got again for a while", "[renewal]") {
+  Renewal renewal(with_header("echo X-N: $iteration"));
+  TimePoint at = now();
+  renewed(renewal, at);
+  renewal.accepted(1);
+  renewal.refused(1);
+  renewed(renewal, at);
+  renewal.accepted(2); // for another place
+  renewal.refused_again(1);
+  CHECK(renewal.worth_renewing(2, at));
+  renewal.refused_again(2);
+  CHECK_FALSE(renewal.worth_renewing(2, at));
+  CHECK(renewal.worth_renewing(2, at + Renewal::kNew));
+  renewal.refused(2);
+  renewed(renewal, at);
+  renewal.accepted(3);
+  CHECK(renewal.worth_renewing(3, at));
+}
+
 TEST_CASE("a refusal during a round has all that it leaves out run, once", "[renewal]") {
   Config config = with_header("echo X-N: $iteration", 50);
   config.cookie_script = "echo n=$iteration";
