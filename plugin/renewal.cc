@@ -18,6 +18,8 @@ namespace httpcache {
 
 namespace {
 
+constexpr size_t kMostShown = 300; // bytes of what a script complains of
+
 bool is_space(char c) { return is_blank(c) || c == '\r' || c == '\v' || c == '\f'; }
 
 // The lines of TEXT that are not empty, without white space behind them, and their
@@ -183,8 +185,10 @@ Result<std::vector<std::string>> Renewal::lines_of(const Source &source) const {
 
 Error Renewal::failure(const Source &source, std::string_view what) const {
   std::string text = fmt::format("{} {}", source.parameter, what);
-  if (std::string said = redact_text(script_->first_complaint()); !said.empty())
-    text += fmt::format("; on stderr it said: {}", said);
+  // Redacted first: the beginning of a secret could be what is left of it.
+  std::string said = redact_text(script_->first_complaint()).substr(0, kMostShown);
+  if (!said.empty())
+    text += fmt::format("; on stderr it said: {}", escape_controls(said));
   if (script_->took_too_long())
     text += timeout_s_ > 0 ? " (timeout= is the time for scripts, too)"
                            : " (which timeout=0 leaves to scripts: give a longer timeout=)";

@@ -37,7 +37,6 @@ constexpr Duration kLongestPause = std::chrono::milliseconds(50);
 constexpr int kReapMs = 1000;
 
 constexpr size_t kMostComplaints = 4 << 10;
-constexpr size_t kMostShown = 300;
 
 constexpr size_t kPiece = 4 << 10;
 
@@ -319,8 +318,7 @@ std::string Script::how_it_ended() const {
 
 std::string_view Script::first_complaint() const {
   std::string_view text = complaints_;
-  text = text.substr(0, text.find('\n'));
-  return text.substr(0, kMostShown);
+  return text.substr(0, text.find('\n'));
 }
 
 } // namespace httpcache

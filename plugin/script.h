@@ -71,7 +71,7 @@ public:
   std::string how_it_ended() const;
   // Of stdout; a secret.
   const std::string &output() const { return output_; }
-  // Of stderr, without its line end; cut if it is long.
+  // Of stderr, without its line end; the first few KiB of it.
   std::string_view first_complaint() const;
 
 private:

@@ -241,6 +241,8 @@ TEST_CASE("junk is told, and not shown", "[renewal]") {
       {"echo 'X-A: SECRET-1234'; echo 'what of SECRET-1234' >&2; exit 1",
        "ended with exit status 1; on stderr it said: what of ***"},
       {"echo SECRET-1234; echo 'what of SECRET-1234' >&2; exit 1", "said: what of ***"},
+      {"echo SECRET-1234-SECRET; printf '%0290d SECRET-1234-SECRET\\n' 0 >&2; exit 1", "00 *** ("},
+      {"printf '%0400d\\n' 0 >&2; exit 1", "000 ("},
       {"printf 'a\\033b\\n' >&2; exit 1", "said: a\\x1bb ("},
       {"kill -TERM $$", "was ended by signal 15 (Terminated) ("},
   };
