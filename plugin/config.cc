@@ -74,6 +74,9 @@ Result<void> finish_login(ConfigDraft &draft) {
   if (!config.aws_sigv4.empty() && (config.user.empty() || config.password.empty()))
     return config_error("aws-sigv4= is given without user= and password=, which are to be the "
                         "access key ID and the secret access key");
+  if (!config.aws_sigv4.empty() && has_control(config.user)) // it is sent in a header
+    return config_error("user=***: the access key ID may not hold line ends or other control "
+                        "characters");
   // One of them would be sent, and which is not obvious.
   if (!config.bearer_token.empty() && !config.user.empty())
     return config_error("bearer-token= is given with user=: log in by one of them");

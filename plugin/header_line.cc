@@ -19,6 +19,13 @@ std::string_view header_value(std::string_view line) {
   return end == line.npos ? std::string_view() : line.substr(end + 1);
 }
 
+bool is_header_name(std::string_view name) {
+  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~"; // RFC 9110 5.6.2
+  return !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
+    return is_alnum(c) || kMarks.find(c) != kMarks.npos;
+  });
+}
+
 std::string_view why_no_header(std::string_view line) {
   std::string_view name = header_name(line);
   if (name.size() == line.size())
@@ -27,11 +34,7 @@ std::string_view why_no_header(std::string_view line) {
     return "must be a name, a colon and a value (or a name and ';' to send it empty)";
   if (has_control(line))
     return "may not hold line ends or other control characters";
-  constexpr std::string_view kMarks = "!#$%&'*+-.^_`|~"; // RFC 9110 5.6.2
-  bool is_token = !name.empty() && std::all_of(name.begin(), name.end(), [&](char c) {
-    return is_alnum(c) || kMarks.find(c) != kMarks.npos;
-  });
-  if (!is_token)
+  if (!is_header_name(name))
     return "the name before the colon must be letters, digits and '-'";
   // The range is each request's own, and conditions change what an answer means.
   for (std::string_view own : {"Range", "If-Range", "If-Match"})

@@ -19,6 +19,9 @@ std::string_view header_name(std::string_view line);
 // What stands behind it.
 std::string_view header_value(std::string_view line);
 
+// Can it be the name of a header?  Else it may be a secret whose name was left out.
+bool is_header_name(std::string_view name);
+
 // Why it cannot be sent; empty: it can.
 std::string_view why_no_header(std::string_view line);
 

@@ -43,11 +43,12 @@ Result<std::string> one_line_secret(std::string_view key, const char *value) {
 
 Result<void> add_header(ConfigDraft &draft, std::string_view text) {
   std::string_view name = header_name(text);
-  if (std::string_view why = why_no_header(text); !why.empty())
-    // The value stays out of every message.
-    return config_error(
-        fmt::format("header={}: {}, for example header='Accept-Language: en'",
-                    name.size() == text.size() ? "***" : escape_controls(name) + ":***", why));
+  if (std::string_view why = why_no_header(text); !why.empty()) {
+    // The value stays out of every message, and what may be one.
+    bool named = is_header_name(name) && text.substr(name.size()).starts_with(':');
+    return config_error(fmt::format("header={}***: {}, for example header='Accept-Language: en'",
+                                    named ? fmt::format("{}:", name) : "", why));
+  }
   register_header(name, header_value(text));
   draft.config.headers.emplace_back(text);
   return {};

@@ -529,7 +529,7 @@ TEST_CASE("headers are checked, and never shown", "[config]") {
     CHECK(config_of({{"header", good}}).headers ==
           std::vector<std::string>{good});
   for (const char *wrong :
-       {"", "SECRET", "SECRET SECRET", ":SECRET", ": SECRET", "X A: SECRET",
+       {"", "SECRET", "SECRET SECRET", ":SECRET", ": SECRET", "X A: SECRET", "SECRET SECRET: x", "SECRET; x",
         " X-A: SECRET", "X-A : SECRET", "X-A; SECRET", "X-A: SECRET\r\nX-B: c",
         "X-A: SECRET\n", "X-\xc3\xbc: SECRET", "Range: SECRET",
         "if-range: SECRET", "If-Match: SECRET"}) {
@@ -644,6 +644,8 @@ TEST_CASE("who logs in is told once, and wholly", "[config]") {
   CHECK(has(error_of({{"aws-sigv4", "aws:amz"}, {"user", "KEY"}}), "without user= and password="));
   CHECK(config_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}, {"user", "KEY"}, {"password", "config-pw-8"}}).aws_sigv4 ==
         "aws:amz:eu-west-1:s3");
+  CHECK(has(error_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}, {"user", "KEY\r\nX-A"}, {"password", "config-pw-8"}}),
+            "user=***: the access key ID may not hold line ends"));
   for (const char *wrong : {"", ":", "aws:", ":amz", "a::b", "a:b:c:d:e", "aws amz", "aws:amz:eu/1:s3"})
     CHECK(has(error_of({{"aws-sigv4", wrong}}), "such as aws:amz:us-east-1:s3"));
   CHECK(has(error_of({{"bearer-token", "config-tok"}, {"user", "ann"}}), "bearer-token= is given with user="));
