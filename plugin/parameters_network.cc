@@ -238,11 +238,12 @@ Result<void> set_resolve(ConfigDraft &draft, const char *value) {
 
 Result<void> set_ipresolve(ConfigDraft &draft, const char *value) {
   std::string_view name = value;
-  if (name == "any")
+  // nbdkit-curl-plugin takes the second names, too, though its manual has them not.
+  if (name == "any" || name == "whatever")
     draft.config.ip_version = IpVersion::Any;
-  else if (name == "v4")
+  else if (name == "v4" || name == "4")
     draft.config.ip_version = IpVersion::V4;
-  else if (name == "v6")
+  else if (name == "v6" || name == "6")
     draft.config.ip_version = IpVersion::V6;
   else
     return bad_value("ipresolve", value, "must be any, v4 or v6");

@@ -276,7 +276,9 @@ Result<ProxyUrl> parse_proxy(std::string_view text) {
   };
   if (std::any_of(text.begin(), text.end(), [](char c) { return is_control(c) || c == ' '; }))
     return bad("may hold neither blanks nor control characters");
-  constexpr std::array kSchemes = {"http", "https", "socks4", "socks4a", "socks5", "socks5h"};
+  // "socks" is libcurl's other name of "socks4".
+  constexpr std::array kSchemes = {"http",    "https",  "socks",  "socks4",
+                                   "socks4a", "socks5", "socks5h"};
   size_t colon = text.find("://");
   std::string scheme = colon == text.npos ? "http" : to_lower(text.substr(0, colon));
   if (std::find(kSchemes.begin(), kSchemes.end(), scheme) == kSchemes.end())

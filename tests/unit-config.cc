@@ -670,6 +670,7 @@ TEST_CASE("a proxy is a URL without a path, and its login", "[config]") {
   CHECK(config_of({{"proxy", "p.example:3128"}}).proxy == "http://p.example:3128");
   CHECK(config_of({{"proxy", "HTTPS://p.example"}}).proxy == "https://p.example");
   CHECK(config_of({{"proxy", "socks5h://[::1]:9/"}}).proxy == "socks5h://[::1]:9");
+  CHECK(config_of({{"proxy", "socks://p:9"}}).proxy == "socks://p:9");
   CHECK(config_of({{"proxy", ""}}).proxy == "");
   Config config = config_of({{"proxy", "http://ann:config%20proxy-1@p:1"}});
   CHECK(config.proxy == "http://p:1");
@@ -685,6 +686,7 @@ TEST_CASE("a proxy is a URL without a path, and its login", "[config]") {
   }
   CHECK_FALSE(has(error_of({{"proxy", "ftp://ann:SECRET@p:1"}}), "SECRET"));
   CHECK_FALSE(has(error_of({{"proxy", "http://ann:SEC/RET@p:1"}}), "RET"));
+  CHECK_FALSE(has(error_of({{"proxy", "http://ann:SEC#RET@p:1"}}), "SEC"));
   CHECK(has(error_of({{"proxy-user", "ann"}}), "without proxy="));
   CHECK(has(error_of({{"proxy", ""}, {"proxy-user", "ann"}}), "without proxy="));
   CHECK(has(error_of({{"proxy", "p:1"}, {"proxy-password", "config-proxy-4"}}), "without proxy-user="));
@@ -713,7 +715,10 @@ TEST_CASE("the way to the server", "[config]") {
   }
   CHECK(config_of({{"ipresolve", "v4"}}).ip_version == IpVersion::V4);
   CHECK(config_of({{"ipresolve", "v6"}}).ip_version == IpVersion::V6);
-  CHECK(has(error_of({{"ipresolve", "4"}}), "must be any, v4 or v6"));
+  CHECK(config_of({{"ipresolve", "4"}}).ip_version == IpVersion::V4);
+  CHECK(config_of({{"ipresolve", "6"}}).ip_version == IpVersion::V6);
+  CHECK(config_of({{"ipresolve", "whatever"}}).ip_version == IpVersion::Any);
+  CHECK(has(error_of({{"ipresolve", "ipv4"}}), "must be any, v4 or v6"));
   CHECK_FALSE(config_of({{"tcp-keepalive", "false"}}).tcp_keepalive);
   CHECK_FALSE(config_of({{"tcp-nodelay", "off"}}).tcp_nodelay);
 }
