@@ -48,6 +48,7 @@ CURLUcode get(CURLU *handle, CURLUPart part, unsigned flags, std::string &out) {
   case CURLUE_NO_HOST:
   case CURLUE_NO_PORT:
   case CURLUE_NO_QUERY:
+  case CURLUE_NO_ZONEID:
     return CURLUE_OK;
   default:
     return code;
@@ -156,7 +157,8 @@ bool same_origin(std::string_view a, std::string_view b) {
     if (!handle || curl_url_set(handle.get(), CURLUPART_URL, std::string(text).c_str(), 0) !=
                        CURLUE_OK)
       return false;
-    for (CURLUPart part : {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_PORT}) {
+    for (CURLUPart part :
+         {CURLUPART_SCHEME, CURLUPART_HOST, CURLUPART_ZONEID, CURLUPART_PORT}) {
       std::string piece;
       if (get(handle.get(), part, CURLU_DEFAULT_PORT, piece) != CURLUE_OK)
         return false;

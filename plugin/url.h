@@ -34,7 +34,8 @@ struct Url {
 // name in Unicode is left to libcurl (IDN).  KEY is the parameter, for messages.
 Result<Url> parse_url(std::string_view text, std::string_view key = "url");
 
-// Are scheme, host and port of both URLs the same?  Not if either is no URL.
+// Are scheme, host (with the zone of an IPv6 address) and port of both URLs the same?  Not
+// if either is no URL.
 bool same_origin(std::string_view a, std::string_view b);
 
 // The host of a URL, in lower case and without brackets; empty if it is no URL.

@@ -144,6 +144,9 @@ TEST_CASE("an origin is scheme, host and port") {
   REQUIRE_FALSE(same_origin("http://h/a", "http://h.evil/a"));
   REQUIRE_FALSE(same_origin("http://h/a", "http://evil/http://h/a"));
   REQUIRE_FALSE(same_origin("http://h@evil/a", "http://h/a"));
+  REQUIRE(same_origin("http://[fe80::1%25eth0]/a", "http://[fe80::1%25eth0]:80/"));
+  REQUIRE_FALSE(same_origin("http://[fe80::1%25eth0]/a", "http://[fe80::1%25eth1]/a"));
+  REQUIRE_FALSE(same_origin("http://[fe80::1%25eth0]/a", "http://[fe80::1]/a"));
   REQUIRE_FALSE(same_origin("", ""));
   REQUIRE_FALSE(same_origin("nonsense", "nonsense"));
 }
