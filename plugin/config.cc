@@ -67,8 +67,10 @@ Result<void> finish_login(ConfigDraft &draft) {
     config.user = std::move(draft.url_user);
   if (!given("password"))
     config.password = std::move(draft.url_password);
-  if (config.user.empty() && !config.password.empty())
+  // An empty name is one, to some who take a token for the password, but is to be said.
+  if (config.user.empty() && given("password") && !given("user"))
     return config_error("password= is given without user=");
+  bool login = !config.user.empty() || !config.password.empty();
   register_login(config.user, config.password);
 
   if (!config.aws_sigv4.empty() && (config.user.empty() || config.password.empty()))
@@ -78,9 +80,9 @@ Result<void> finish_login(ConfigDraft &draft) {
     return config_error("user=***: the access key ID may not hold line ends or other control "
                         "characters");
   // One of them would be sent, and which is not obvious.
-  if (!config.bearer_token.empty() && !config.user.empty())
+  if (!config.bearer_token.empty() && login)
     return config_error("bearer-token= is given with user=: log in by one of them");
-  if (config.netrc && !config.user.empty())
+  if (config.netrc && login)
     return config_error("netrc= is given with user=: log in by one of them");
   if (config.netrc && !config.bearer_token.empty())
     return config_error("netrc= is given with bearer-token=: log in by one of them");

@@ -113,7 +113,7 @@ struct Config {
   std::optional<std::string> cainfo; // none: libcurl's; empty: no CA file
   std::optional<std::string> capath; // none: libcurl's; empty: no CA folder
   // For the scheme, host and port of `url` only (http_credentials.h).
-  std::string user;
+  std::string user; // empty with a password: an empty name
   std::string password;
   std::string bearer_token;
   std::string aws_sigv4; // as libcurl takes it; user and password are the keys

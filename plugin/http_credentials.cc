@@ -144,7 +144,10 @@ Result<HttpCredentials::Told> HttpCredentials::give(void *easy, const std::strin
   }
 
   set(CURLOPT_URL, (sign ? canonical_for_signing(url) : url).c_str());
-  set(CURLOPT_USERNAME, entry != nullptr ? entry->login.c_str() : secret(config_.user));
+  bool nameless = to_origin && config_.user.empty() && !config_.password.empty();
+  set(CURLOPT_USERNAME, entry != nullptr ? entry->login.c_str()
+                        : nameless       ? ""
+                                         : secret(config_.user));
   set(CURLOPT_PASSWORD, entry != nullptr ? entry->password.c_str() : secret(config_.password));
   set(CURLOPT_XOAUTH2_BEARER, secret(config_.bearer_token));
   if (!config_.aws_sigv4.empty())

@@ -56,6 +56,7 @@ HOME=$tmp reads basic=any:hunter2%20any netrc=true
 HOME=$tmp expect_failure run_nbdkit 'nbdinfo "$uri"' url="$origin_url/pattern/1M?basic=any:hunter2%20any" 2>/dev/null
 
 printf 'hunter2-password\n' > "$tmp/password"
+reads basic=:hunter2-password user= password=-7 7< "$tmp/password"
 reads basic=ann:hunter2-password user=ann password=-7 7< "$tmp/password"
 
 # A password typed at the terminal: what is asked for is nbdkit's, so it is enough that we pass "-" on.

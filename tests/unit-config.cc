@@ -518,6 +518,8 @@ TEST_CASE("passwords come from where nbdkit reads them", "[config]") {
   CHECK(config_of({{"user", "ann"}, {"password", ""}}).password.empty());
   CHECK(has(error_of({{"password", "+nothing"}}), "password=+nothing: could"));
   CHECK(has(error_of({{"password", "x"}}), "without user="));
+  CHECK(config_of({{"user", ""}, {"password", "config-pw-6"}}).password == "config-pw-6");
+  CHECK(has(error_of({{"user", ""}, {"password", "config-pw-6"}, {"bearer-token", "t"}}), "given with user="));
   std::string error = error_of({{"user", "ann:config-user-pw"}});
   CHECK(has(error, "password="));
   CHECK_FALSE(has(error, "config-user-pw"));
