@@ -341,7 +341,10 @@ std::string redact_header_line(std::string_view line) {
     line.remove_suffix(1);
 
   std::string out;
-  if (line.starts_with("HTTP/")) {
+  if (line.starts_with(' ') || line.starts_with('\t')) {
+    out = " "; // folded: the value goes on, of a header that is not known here
+    out += kHidden;
+  } else if (line.starts_with("HTTP/")) {
     out = redact_words(line);
   } else if (is_request_line(line)) {
     size_t space = line.find(' ');

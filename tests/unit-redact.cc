@@ -163,6 +163,8 @@ TEST_CASE("header lines keep names and lose secrets", "[redact]") {
       {"Proxy-Authorization: Basic dTpw", "Proxy-Authorization: ***"},
       {"Cookie: a=b", "Cookie: ***"},
       {"Set-Cookie: a=b; Path=/", "Set-Cookie: ***"},
+      {" c=d; Path=/\r\n", " ***"}, // folded
+      {"\tx", " ***"},
       {"X-Auth-Token: x", "X-Auth-Token: ***"},
       {"X-Amz-Security-Token: x", "X-Amz-Security-Token: ***"},
       {"PRIVATE-TOKEN: x", "PRIVATE-TOKEN: ***"},
