@@ -11,10 +11,12 @@ requires python:nbd nbdinfo
 start_origin --log-headers
 name_url=${origin_url/127.0.0.1/localhost}
 
-# The first answer sets one; a login page that redirects does the same.
+# The first answer sets one; a login page that redirects does the same.  Two answers wait for each other, so that there are
+# two connections.
 start_nbdkit blocksize=64K readahead=0 connections=4 cookiefile= \
-    url="$origin_url/pattern/1M?redirect=/pattern/1M&cookie=$(urlencode 'sid=of-the-login; Path=/')&times=1"
-client << 'END'
+    url="$origin_url/pattern/1M?redirect=$(urlencode '/pattern/1M?gate=both&on=2-3')&cookie=$(
+         urlencode 'sid=of-the-login; Path=/')&times=1"
+start_client << 'END'
 import threading
 def read(i):
     r = Reader()
@@ -24,6 +26,9 @@ threads = [threading.Thread(target=read, args=(i,)) for i in range(4)]
 for t in threads: t.start()
 for t in threads: t.join()
 END
+origin_ctl "wait?gate=both&waiting=2"
+origin_ctl "open?gate=both"
+wait "$client_pid"
 stop_nbdkit
 requests=$(count_requests)
 expect_at_least "requests" "$requests" 16
