@@ -59,6 +59,19 @@ const Parameter *parameter_like(const std::string &key) {
   return closest;
 }
 
+// RFC 7617 has none of them in a login.  Some ways to log in send them as they are, in a header.
+Result<void> check_login(std::string_view prefix, const std::string &user,
+                         const std::string &password) {
+  if (has_control(user))
+    return config_error(
+        fmt::format("{}user=***: may not hold line ends or other control characters", prefix));
+  if (has_control(password))
+    return config_error(fmt::format("{}password=***: may not hold control characters, such as the "
+                                    "line ends (CR LF) of a file written under Windows",
+                                    prefix));
+  return {};
+}
+
 // The login for the server.
 Result<void> finish_login(ConfigDraft &draft) {
   Config &config = draft.config;
@@ -72,13 +85,12 @@ Result<void> finish_login(ConfigDraft &draft) {
     return config_error("password= is given without user=");
   bool login = !config.user.empty() || !config.password.empty();
   register_login(config.user, config.password);
+  if (Result<void> ok = check_login("", config.user, config.password); !ok)
+    return ok;
 
   if (!config.aws_sigv4.empty() && (config.user.empty() || config.password.empty()))
     return config_error("aws-sigv4= is given without user= and password=, which are to be the "
                         "access key ID and the secret access key");
-  if (!config.aws_sigv4.empty() && has_control(config.user)) // it is sent in a header
-    return config_error("user=***: the access key ID may not hold line ends or other control "
-                        "characters");
   // One of them would be sent, and which is not obvious.
   if (!config.bearer_token.empty() && login)
     return config_error("bearer-token= is given with user=: log in by one of them");
@@ -127,6 +139,8 @@ Result<void> finish_proxy(ConfigDraft &draft) {
   if (config.proxy_user.empty() && !config.proxy_password.empty())
     return config_error("proxy-password= is given without proxy-user=");
   register_login(config.proxy_user, config.proxy_password);
+  if (Result<void> ok = check_login("proxy-", config.proxy_user, config.proxy_password); !ok)
+    return ok;
   if (config.proxy && !config.proxy->empty() && !config.unix_socket_path.empty())
     return config_error("proxy= and unix-socket-path= are two ways to the server: give one");
   return {};

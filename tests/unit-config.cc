@@ -515,6 +515,14 @@ TEST_CASE("passwords come from where nbdkit reads them", "[config]") {
   CHECK(redact_text("config-plain-pw") == "***");
   CHECK(redact_text("YW5uOmNvbmZpZy1wbGFpbi1wdw==") == "***");
 
+  folder.write("dos", "config-dos-pw\r\n");
+  for (std::string error : {error_of({{"user", "ann"}, {"password", "+dos"}}),
+                            error_of({{"proxy", "p:1"}, {"proxy-user", "ann"}, {"proxy-password", "+dos"}})}) {
+    CHECK(has(error, "password=***: may not hold control characters, such as the line ends"));
+    CHECK_FALSE(has(error, "dos-pw"));
+  }
+  CHECK(has(error_of({{"user", "ann\n"}, {"password", "config-pw-10"}}), "user=***: may not hold line ends"));
+
   CHECK(config_of({{"user", "ann"}, {"password", ""}}).password.empty());
   CHECK(has(error_of({{"password", "+nothing"}}), "password=+nothing: could"));
   CHECK(has(error_of({{"password", "x"}}), "without user="));
@@ -647,7 +655,7 @@ TEST_CASE("who logs in is told once, and wholly", "[config]") {
   CHECK(config_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}, {"user", "KEY"}, {"password", "config-pw-8"}}).aws_sigv4 ==
         "aws:amz:eu-west-1:s3");
   CHECK(has(error_of({{"aws-sigv4", "aws:amz:eu-west-1:s3"}, {"user", "KEY\r\nX-A"}, {"password", "config-pw-8"}}),
-            "user=***: the access key ID may not hold line ends"));
+            "user=***: may not hold line ends"));
   for (const char *wrong : {"", ":", "aws:", ":amz", "a::b", "a:b:c:d:e", "aws amz", "aws:amz:eu/1:s3"})
     CHECK(has(error_of({{"aws-sigv4", wrong}}), "such as aws:amz:us-east-1:s3"));
   CHECK(has(error_of({{"bearer-token", "config-tok"}, {"user", "ann"}}), "bearer-token= is given with user="));
