@@ -56,8 +56,12 @@ Result<void> HttpEngine::make_multi() {
   CURLM *multi = curl_multi_init();
   if (multi == nullptr)
     return no_memory("curl_multi_init");
-  long connections = static_cast<long>(options_->config().connections);
-  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections);
+  const Config &config = options_->config();
+  long connections = static_cast<long>(config.connections);
+  // Each place of the object may be asked if it is well beside the transfers, and one that
+  // is not may be silent for long.  What waits here for a connection would seem silent too.
+  long checks = config.mirrors.empty() ? 0 : static_cast<long>(config.mirrors.size()) + 1;
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections + checks);
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
   void *old = multi_;
   {

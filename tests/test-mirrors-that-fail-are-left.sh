@@ -81,6 +81,16 @@ for how in stall=1000 stall-header; do
     stop_nbdkit
 done
 
+# It is silent from the start: the only connection is not taken from the other for asking it again.
+on a origin_faults /pattern/16M ""
+on b origin_faults /pattern/16M "stall-header"
+on b origin_ctl reset
+start_nbdkit -- connections=1 blocksize=64K cache-blocks=16 timeout=10 url="$a/pattern/16M" mirror="$b/pattern/16M"
+on b origin_ctl "wait?requests=2"
+client <<< "$read_some"
+expect_no_text "failures" "$nbdkit_err" 'no byte for|set aside'
+stop_nbdkit
+
 # It answers 503, or 404.
 for status in 503 404; do
     serve
