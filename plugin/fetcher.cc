@@ -190,7 +190,7 @@ bool Fetcher::start_one_waiting(TimePoint at) {
         (best != nullptr && rank(*best) <= rank(*transfer)))
       continue;
     Mirrors::Set not_those = transfer->refused | transfer->avoided;
-    if ((mirrors_.known() & ~not_those) == 0)
+    if (!mirrors_.other_healthy(not_those))
       not_those = transfer->refused;
     if (Mirror *asked = mirrors_.soonest(transfer->missing(), at, not_those)) {
       best = transfer.get();

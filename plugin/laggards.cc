@@ -87,12 +87,14 @@ void Fetcher::leave_silent(TimePoint at) {
   for (Mirror &mirror : mirrors_) {
     Duration patience =
         kSilence + from_seconds(kStartTrips * mirror.flow.round_trip_s() + mirror.flow.think_s());
-    if (mirror.running == 0 || !mirrors_.healthy(mirror) || at - mirror.last_heard < patience ||
+    if (mirror.in_flight == 0 || !mirrors_.healthy(mirror) || at - mirror.last_heard < patience ||
         !mirrors_.other_healthy(mirrors_.bit(mirror)))
       continue;
     std::string asked;
     for (const auto &transfer : transfers_)
-      if (transfer->running && transfer->mirror == &mirror) {
+      // What has all its bytes waits for the end of the answer, which may not come: there
+      // is nothing left to ask for.
+      if (transfer->running && transfer->mirror == &mirror && !transfer->complete()) {
         if (asked.empty())
           asked = request_text(redact_url(mirror.url), transfer->asked());
         // It counts, or mirrors that are silent in turns would be asked for ever: when

@@ -120,18 +120,20 @@ void MirrorChecks::look(TimePoint now) {
     begin(*mirror, now);
   next_look_ = TimePoint::max();
   for (const Mirror &mirror : mirrors_)
-    if (!mirrors_.healthy(mirror) && !mirror.left_out && !under_way(mirror))
+    if (to_be_checked(mirror))
       next_look_ = std::min(next_look_, mirror.check_at);
 }
 
 // Without a sample, one that is known must give it first.
+bool MirrorChecks::to_be_checked(const Mirror &mirror) const {
+  return !mirror.left_out && !under_way(mirror) &&
+         (sample_ ? !mirrors_.healthy(mirror) : mirror.known);
+}
+
 Mirror *MirrorChecks::due(TimePoint now) {
-  for (Mirror &mirror : mirrors_) {
-    if (under_way(mirror) || mirror.left_out || now < mirror.check_at)
-      continue;
-    if (sample_ ? !mirrors_.healthy(mirror) : mirror.known)
+  for (Mirror &mirror : mirrors_)
+    if (to_be_checked(mirror) && now >= mirror.check_at)
       return &mirror;
-  }
   return nullptr;
 }
 

@@ -70,6 +70,7 @@ private:
 
   bool settled() const;
   bool under_way(const Mirror &mirror) const;
+  bool to_be_checked(const Mirror &mirror) const;
   Mirror *due(TimePoint now);
   void begin(Mirror &mirror, TimePoint now);
   void end(const Check &check, TimePoint now);

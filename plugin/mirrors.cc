@@ -212,8 +212,9 @@ void Mirrors::keep_queue_short(bool wanted) {
 }
 
 void Mirrors::began(Mirror &mirror, uint64_t bytes, TimePoint now) {
-  if (mirror.running++ == 0)
+  if (mirror.in_flight == 0)
     mirror.last_heard = now;
+  ++mirror.running;
   mirror.in_flight += bytes;
   mirror.flow.in_flight(mirror.in_flight, now);
 }

@@ -52,7 +52,7 @@ struct Mirror {
   size_t running = 0;     // transfers
   uint64_t in_flight = 0; // bytes asked for that have not come
   double connect_s = 0;   // until a new connection's first request is sent; 0: not seen
-  TimePoint last_heard{}; // when bytes came last, or, since then, it was first asked
+  TimePoint last_heard{}; // when bytes came last, or, with nothing to come, it was asked
   bool known = false;
   bool changed = false;  // it has another version now
   bool left_out = false; // it has another object

@@ -97,14 +97,17 @@ bool Fetcher::leave_mirror(Transfer &transfer, Error &error, bool doubt, TimePoi
     mirror.changed = true;
   if (for_good || doubt)
     mirrors_.set_aside(mirror, error.what, at);
+  // Each once, for they may all have their trouble with these bytes; then there is a wait.
+  transfer.left |= mirrors_.bit(mirror);
   if (transfer.attempts <= policy_.retries &&
-      mirrors_.other_healthy(transfer.refused | mirrors_.bit(mirror))) {
-    transfer.avoided = mirrors_.bit(mirror);
+      mirrors_.other_healthy(transfer.refused | transfer.left)) {
+    transfer.avoided = transfer.left;
     transfer.not_before = at;
     stats_.retries.add();
     log(LogArea::Http, "another mirror is asked: {}", error.what);
     return true;
   }
+  transfer.left = 0;
   if ((mirrors_.known() & ~transfer.refused) != 0)
     error.kind = ErrorKind::Transient;
   else if (std::any_of(mirrors_.begin(), mirrors_.end(),

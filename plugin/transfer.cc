@@ -38,7 +38,7 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   replacements = 0;
   suspected_.reset();
   mirror = nullptr;
-  refused = avoided = 0;
+  refused = avoided = left = 0;
 }
 
 ByteSpan Transfer::ask(Mirror &of) {

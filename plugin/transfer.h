@@ -101,7 +101,8 @@ public:
   Mirror *mirror = nullptr; // that the attempt asks, or asked last
   Route::Ticket ticket;     // of the attempt
   Mirrors::Set refused = 0; // by these for good
-  Mirrors::Set avoided = 0; // these, next time: they were too slow
+  Mirrors::Set avoided = 0; // these, next time: they were too slow, or failed
+  Mirrors::Set left = 0;    // these failed since it last waited
   unsigned attempts = 0; // without progress
   unsigned refusals = 0; // by targets that are not asked any more (route.h), in a row
   unsigned attempts_in_all = 0;

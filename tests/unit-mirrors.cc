@@ -55,6 +55,20 @@ TEST_CASE("only what is known to have the object is asked", "[mirrors]") {
   CHECK(w.mirrors.free_connections(w.a) == 6);
 }
 
+// One whose answers bring all but do not end is not waited for, and not silent.
+TEST_CASE("a silence begins when there is something to come", "[mirrors]") {
+  World w;
+  w.mirrors.began(w.a, kBlock, w.at);
+  w.mirrors.arrived(w.a, kBlock, w.at);
+  w.at += std::chrono::minutes(1);
+  w.mirrors.began(w.a, kBlock, w.at);
+  CHECK(w.a.running == 2);
+  CHECK(w.a.last_heard == w.at);
+  w.at += std::chrono::seconds(1);
+  w.mirrors.began(w.a, kBlock, w.at);
+  CHECK(w.a.last_heard == w.at - std::chrono::seconds(1));
+}
+
 TEST_CASE("a single one is never left", "[mirrors]") {
   World w(1);
   w.mirrors.set_aside(w.a, "it fails", w.at);
