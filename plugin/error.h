@@ -65,6 +65,7 @@ struct Error {
       std::nullopt; // server's wish, uncapped
   bool unreachable = false; // no connection was made, so nothing was asked
   bool cache_suspected = false; // a cache may have said it: ask once past caches
+  bool told = false; // the user has been shown this text already (log.h)
 
   // The same error with "PREFIX: " before its text.
   Error &add_context(std::string_view prefix) {

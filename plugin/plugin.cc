@@ -69,7 +69,7 @@ int report(const Error &error) {
   // Nobody wants to be told by each of sixteen threads that their client has gone, or by
   // each of a thousand reads that the file has changed.
   static std::atomic<bool> change_told{false};
-  bool told = error.kind == ErrorKind::Cancelled ||
+  bool told = error.told || error.kind == ErrorKind::Cancelled ||
               (error.kind == ErrorKind::Changed && change_told.exchange(true));
   if (told)
     nbdkit_debug("%s", error.what.c_str());

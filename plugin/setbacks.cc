@@ -155,7 +155,8 @@ std::optional<uint32_t> Fetcher::wait_or_give_up(Transfer &transfer, Error error
     transfer.shed_unwanted(std::make_shared<const Error>(error));
     if (transfer.complete()) {
       if (error.kind == ErrorKind::Changed) {
-        warning(error.what); // no reader will tell
+        warning(error.what); // for perhaps no reader comes to tell
+        error.told = true;
         gone_ = std::make_shared<const Error>(std::move(error));
       }
       stats_.failures.add();

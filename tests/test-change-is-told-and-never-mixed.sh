@@ -85,6 +85,24 @@ stop_nbdkit
 expect_equal "times it was told" "$(grep -c "has changed" "$nbdkit_err")" 1
 origin_faults /pattern/16M ""
 
+# Found by a prefetch that nobody waits for: told then, and not by the readers that come after.
+start_nbdkit blocksize=64K connections=1 url="$origin_url/pattern/16M"
+origin_faults /pattern/16M "new-etag&gate=prefetch"
+client << 'END'
+Reader().h.cache(64 * KiB, 2 * MiB)
+END
+origin_ctl "wait?gate=prefetch&waiting=1"
+start_client << 'END'
+expect_error(errno.EIO, Reader().read, 8 * MiB, 512)    # waits for the one connection, or comes later
+expect_error(errno.EIO, Reader().read, 4 * MiB, 512)
+END
+origin_ctl "open?gate=prefetch"
+wait "$client_pid"
+stop_nbdkit
+expect_text "warning" "$nbdkit_err" "error: warning: GET .* has changed, from $old"
+expect_equal "times it was told" "$(grep -c "has changed" "$nbdkit_err")" 1
+origin_faults /pattern/16M ""
+
 # goes_on FAULTS PARAMETER...: that is no change.
 goes_on ()
 {
