@@ -181,8 +181,7 @@ void MirrorChecks::failed(Mirror &mirror, const Error &error, TimePoint now) {
     warning(fmt::format("the mirror {} is left out: {}", redact_url(mirror.url), error.what));
     return;
   }
-  mirror.check_at = now + mirror.next_aside;
-  mirror.next_aside = std::min(2 * mirror.next_aside, Mirrors::kMaxAside);
+  mirrors_.check_later(mirror, now, error.retry_after_s);
   if (!told)
     warning(fmt::format("the mirror {} cannot be used, and is asked again later: {}",
                         redact_url(mirror.url), error.what));

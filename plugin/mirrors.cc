@@ -231,7 +231,8 @@ void Mirrors::arrived(Mirror &mirror, uint64_t bytes, TimePoint now) {
   mirror.flow.received(bytes, now);
 }
 
-void Mirrors::set_aside(Mirror &mirror, const std::string &trouble, TimePoint now) {
+void Mirrors::set_aside(Mirror &mirror, const std::string &trouble, TimePoint now,
+                        std::optional<uint32_t> retry_after_s) {
   mirror.trouble = trouble;
   if (size() == 1 || mirror.aside)
     return;
@@ -241,14 +242,21 @@ void Mirrors::set_aside(Mirror &mirror, const std::string &trouble, TimePoint no
   mirror.aside = true;
   mirror.aside_since = now;
   mirror.overtaken = 0;
-  mirror.check_at = now + mirror.next_aside;
-  mirror.next_aside = std::min(2 * mirror.next_aside, kMaxAside);
+  check_later(mirror, now, retry_after_s);
   if (!std::exchange(mirror.warned, true))
     warning(fmt::format("the mirror {} is set aside for a while: {}", redact_url(mirror.url),
                         trouble));
   else if (log_on(LogArea::Http))
-    log(LogArea::Http, "mirror {} set aside for {:.0f} s: {}", redact_url(mirror.url),
-        to_seconds(mirror.check_at - now), trouble);
+    log(LogArea::Http, "mirror {} set aside: {}", redact_url(mirror.url), trouble);
+}
+
+void Mirrors::check_later(Mirror &mirror, TimePoint now, std::optional<uint32_t> retry_after_s) {
+  Duration wish = std::min<Duration>(std::chrono::seconds(retry_after_s.value_or(0)), kMaxAside);
+  mirror.check_at = now + std::max(mirror.next_aside, wish);
+  mirror.next_aside = std::min(2 * mirror.next_aside, kMaxAside);
+  if (log_on(LogArea::Http))
+    log(LogArea::Http, "mirror {} is checked in {:.0f} s", redact_url(mirror.url),
+        to_seconds(mirror.check_at - now));
 }
 
 void Mirrors::bring_back(Mirror &mirror, TimePoint now) {

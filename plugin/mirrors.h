@@ -14,8 +14,8 @@
 //
 // A mirror that fails, is silent for long or holds readers up is *set aside*: it is not
 // asked while another may be.  A check (mirror_checks.h) brings it back, first after
-// kFirstAside, each time after twice as long.  Only when all are aside are they asked
-// nevertheless, each as route.h allows.
+// kFirstAside, each time after twice as long, and not before its Retry-After.  Only when
+// all are aside are they asked nevertheless, each as route.h allows.
 //
 // A mirror is *known* once it was seen to have the object, and is not asked before.
 //
@@ -133,8 +133,12 @@ public:
   void ended(Mirror &mirror, uint64_t bytes, TimePoint now);
   void arrived(Mirror &mirror, uint64_t bytes, TimePoint now);
 
-  // Not if there is no other.
-  void set_aside(Mirror &mirror, const std::string &trouble, TimePoint now);
+  // Not if there is no other.  RETRY_AFTER_S as in check_later().
+  void set_aside(Mirror &mirror, const std::string &trouble, TimePoint now,
+                 std::optional<uint32_t> retry_after_s = std::nullopt);
+  // Its next check is twice as far off as the last was, and not before it wishes
+  // (Retry-After, up to kMaxAside).
+  void check_later(Mirror &mirror, TimePoint now, std::optional<uint32_t> retry_after_s);
   // It has the object, and is asked from now on.
   void bring_back(Mirror &mirror, TimePoint now);
   // An answer to an attempt that began at BEGUN is good; a transfer came to its end,

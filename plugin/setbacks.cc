@@ -96,7 +96,7 @@ bool Fetcher::leave_mirror(Transfer &transfer, Error &error, bool doubt, TimePoi
   if (error.kind == ErrorKind::Changed)
     mirror.changed = true;
   if (for_good || doubt)
-    mirrors_.set_aside(mirror, error.what, at);
+    mirrors_.set_aside(mirror, error.what, at, error.retry_after_s);
   // Each once, for they may all have their trouble with these bytes; then there is a wait.
   transfer.left |= mirrors_.bit(mirror);
   if (transfer.attempts <= policy_.retries &&

@@ -103,7 +103,7 @@ bool Transfer::credit_progress(TimePoint at) {
   if (received < kProgressBytes)
     return false;
   attempts = refusals = 0;
-  refused = 0;
+  refused = left = 0;
   first_attempt = at;
   return true;
 }

@@ -1,12 +1,16 @@
 // SPDX-License-Identifier: BSD-3-Clause
 // Copyright the httpcache authors
 //
-// unit-mirror_checks.cc - which answers show that a mirror has the object.
+// unit-mirror_checks.cc - which answers show that a mirror has the object, and who is
+// asked when.
 #include "mirror_checks.h"
 
 #include <fmt/format.h>
 
 #include "catch.h"
+#include "curl_library.h"
+#include "http_engine.h"
+#include "web-server.h"
 
 using namespace httpcache;
 
@@ -109,4 +113,33 @@ TEST_CASE("one that was aside must have the version that it had", "[mirror_check
   object = judge(true, head_of(101), kSample);
   REQUIRE_FALSE(object.ok());
   CHECK(object.error().kind == ErrorKind::Changed);
+}
+
+// The engine turns without rest when it is told of a time that has gone by.
+TEST_CASE("who can only be checked by a sample waits until there is one", "[mirror_checks]") {
+  REQUIRE(curl_library_start().ok());
+  tests::Server server(100, [](const tests::Asked &) {
+    tests::Answer answer;
+    answer.status = "503 Service Unavailable\r\nRetry-After: 15";
+    return answer;
+  });
+  Config config;
+  config.url = server.url();
+  Stats stats;
+  Result<std::unique_ptr<HttpEngine>> engine = HttpEngine::create(config, stats);
+  REQUIRE(engine.ok());
+  std::vector<std::string> urls = {server.url(), server.url() + "2"};
+  Mirrors mirrors(urls, 0, {100, {}, server.url()}, {}, 65536, 4);
+  Mirror &first = mirrors.first();
+  MirrorChecks checks(*engine.value(), mirrors, false);
+
+  TimePoint at = now();
+  for (checks.look(at); first.trouble.empty(); checks.look(at)) {
+    CHECK(server.requests() <= 1);
+    CHECK(checks.next_look() > at);
+    engine.value()->turn(std::chrono::milliseconds(10));
+    at = now();
+  }
+  CHECK(checks.next_look() == first.check_at);
+  CHECK(first.check_at > at + std::chrono::seconds(10)); // no sooner than it wishes
 }

@@ -158,6 +158,20 @@ TEST_CASE("each time it is aside for longer, unless it has served meanwhile", "[
   CHECK(aside_s() == 1);
 }
 
+TEST_CASE("no check before its Retry-After, up to a minute", "[mirrors]") {
+  World w(2);
+  w.all_known();
+  auto check_s = [&] { return to_seconds(w.a.check_at - w.at); };
+  w.mirrors.set_aside(w.a, "it fails", w.at, 15);
+  CHECK(check_s() == 15);
+  w.mirrors.check_later(w.a, w.at, 1);
+  CHECK(check_s() == 2); // the least, by now
+  w.mirrors.check_later(w.a, w.at, 3600);
+  CHECK(check_s() == 60);
+  w.mirrors.check_later(w.a, w.at, std::nullopt);
+  CHECK(check_s() == 8);
+}
+
 TEST_CASE("only an answer to what was asked since brings it back", "[mirrors]") {
   World w(2);
   w.all_known();

@@ -1,0 +1,99 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: BSD-3-Clause
+# Copyright the httpcache authors
+#
+# Several mirrors have trouble at a time, each its own: nothing senseless is asked for, nobody waits for one while another
+# is there, and what all fail at is not asked of them in turns without a rest.
+set -e -u
+. "${srcdir:-$(dirname "$0")}/functions.sh"
+requires python:nbd
+
+start_origin
+a=$origin_url a_log=$origin_log a_control=$origin_control
+start_origin
+b=$origin_url b_log=$origin_log b_control=$origin_control
+
+on () { local origin_control; case $1 in a) origin_control=$a_control ;; b) origin_control=$b_control ;; esac; "${@:2}"; }
+
+# blocks LOG [FILTER...]: requests for the object but for those of the check, which are for its last 64K.
+blocks () { origin_log=$1 log_values request range path=/pattern/16M "${@:2}" | grep -cv -- '-16777215$' || true; }
+
+# serve PARAMETER...: without faults, both known, the logs empty.
+serve ()
+{
+    on a origin_faults /pattern/16M ""
+    on b origin_faults /pattern/16M ""
+    : > "$a_log"; : > "$b_log"
+    start_nbdkit -D httpcache.http=1 -- blocksize=64K cache-blocks=16 readahead=0 retry-delay=0.05 "$@" \
+        url="$a/pattern/16M" mirror="$b/pattern/16M"
+    await_text "$nbdkit_err" "mirror $b/pattern/16M is asked from now on"
+}
+
+# One brings all that was asked for, but its answers do not end; then it is silent, and is left.  Of those answers there is
+# nothing more to ask for.
+serve
+on b origin_faults /pattern/16M "chunked&extra=16&stall=65536"
+client "$b_log" << 'END'
+r = Reader()
+for block in range(8):
+    r.start(block * MiB, 64 * KiB)
+r.finish_all()
+END
+expect_at_least "answers without an end" "$(blocks "$b_log")" 1
+on b origin_faults /pattern/16M "stall=1000"
+client << 'END'
+r = Reader()
+for block in range(8):
+    r.start(block * MiB + 512 * KiB, 64 * KiB)
+r.finish_all()
+END
+expect_text "warning" "$nbdkit_err" "the mirror $b/pattern/16M is set aside .*: no byte for "
+for log in "$a_log" "$b_log"; do
+    origin_log=$log log_values request range | awk -F- '$2 < $1 { print; bad = 1 } END { exit bad }' ||
+        fail "ranges of no bytes were asked for"
+done
+stop_nbdkit
+
+# One breaks off a transfer, which is to go on at the other when that has a connection free; but then that one wants to
+# be left alone for a while.  So the first brings it after all, and at once.
+serve connections=2
+on a origin_faults /pattern/16M "cut=100&times=1"
+on b origin_faults /pattern/16M "gate=b&status=503&retry-after=5&times=1"
+start_client << 'END'
+r = Reader()
+for block in range(1, 3):
+    r.start(block * MiB, 64 * KiB)
+r.finish_all()
+END
+on b origin_ctl "wait?gate=b&waiting=1"
+await_text "$nbdkit_err" "another mirror is asked: GET $a"
+on b origin_ctl "open?gate=b"
+wait "$client_pid"
+expect_equal "requests of who is left alone" "$(blocks "$b_log")" 1
+expect_text "its check" "$nbdkit_err" "mirror $b/pattern/16M is checked in 5 s"
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
+stop_nbdkit
+
+# Both are well but for the same bytes, and bring others meanwhile.  Each is asked for them once, then there is a wait.
+serve retries=8
+for x in a b; do on $x origin_faults /pattern/16M "delay=20&status=503&at=$((5 << 20))"; done
+client << 'END'
+import random, threading
+ended = threading.Event()
+def keep_them_well():
+    rng, r = random.Random(5), Reader()
+    while not ended.is_set():
+        for _ in range(8):
+            r.start(rng.randrange(16) * MiB + 512 * KiB, 64 * KiB)
+        r.finish_all()
+others = threading.Thread(target=keep_them_well)
+others.start()
+expect_error(errno.EIO, Reader().read, 5 * MiB, 64 * KiB)
+ended.set()
+others.join()
+END
+lines () { grep -cE "$1 GET .*bytes $((5 << 20))-" "$nbdkit_err" || true; }
+in_turns=$(lines 'another mirror is asked:') waits=$(lines 'retry in [0-9]+ ms:')
+expect_at_most "turns without a wait" "$in_turns" $((waits + 1))
+expect_text "message" "$nbdkit_err" "error: GET .*bytes 5242880-.*tried 9 times"
+stop_nbdkit
