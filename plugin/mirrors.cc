@@ -111,7 +111,9 @@ size_t Mirrors::share(const Mirror &mirror) const {
   return std::max<size_t>(1, connections_ / among);
 }
 
-size_t Mirrors::free_connections() const { return connections_ - std::min(connections_, running()); }
+size_t Mirrors::free_connections() const {
+  return connections_ - std::min(connections_, running());
+}
 
 size_t Mirrors::free_connections(const Mirror &mirror) const {
   size_t mine = share(mirror);

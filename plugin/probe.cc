@@ -110,7 +110,8 @@ Result<Probe::Found> Probe::run(std::span<const std::string> urls, ByteSpan aske
   for (unsigned rounds = 1;;) {
     Place &place = places[at];
     Result<Found> tried = try_once(
-        {.url = urls[at], .range = asked, .past_caches = place.suspected.has_value()}, scouts, most);
+        {.url = urls[at], .range = asked, .past_caches = place.suspected.has_value()}, scouts,
+        most);
     if (tried) {
       tried.value().place = at;
       return tried;

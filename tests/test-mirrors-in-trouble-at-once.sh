@@ -40,13 +40,18 @@ for block in range(8):
 r.finish_all()
 END
 expect_at_least "answers without an end" "$(blocks "$b_log")" 1
+on a origin_faults /pattern/16M "gate=a"        # so that all its connections are in use
 on b origin_faults /pattern/16M "stall=1000"
-client << 'END'
+on b origin_ctl reset
+start_client << 'END'
 r = Reader()
-for block in range(8):
+for block in range(12):
     r.start(block * MiB + 512 * KiB, 64 * KiB)
 r.finish_all()
 END
+on b origin_ctl "wait?requests=1"
+on a origin_ctl "open?gate=a"
+wait "$client_pid"
 expect_text "warning" "$nbdkit_err" "the mirror $b/pattern/16M is set aside .*: no byte for "
 for log in "$a_log" "$b_log"; do
     origin_log=$log log_values request range | awk -F- '$2 < $1 { print; bad = 1 } END { exit bad }' ||
