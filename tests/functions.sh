@@ -474,11 +474,13 @@ _stop_nbdkit ()
 # Its status is nbdkit's; the standard error of nbdkit also goes to $nbdkit_err.
 run_nbdkit ()
 {
-    local options params run=$1 status=0
+    local options params run=$1 status=0 sock=$tmp/run-nbdkit.$BASHPID.sock
     shift
     _split_options "$@"
     nbdkit_err=$tmp/run-nbdkit.err
-    "$NBDKIT" -U - "${options[@]}" "$PLUGIN" "${params[@]}" --run "$run" 2>"$nbdkit_err" || status=$?
+    rm -f "$sock"
+    # Not "-U -": when nbdkit 1.32 does not get to serve, it leaves the folder that it made in /tmp.
+    "$NBDKIT" -U "$sock" "${options[@]}" "$PLUGIN" "${params[@]}" --run "$run" 2>"$nbdkit_err" || status=$?
     cat "$nbdkit_err" >&2
     return $status
 }
