@@ -258,21 +258,27 @@ Result<Config> config_finish(ConfigDraft &&draft, uint64_t memory_bytes) {
 
 std::string config_help() {
   constexpr size_t kColumn = 26; // where the explanations begin
+  constexpr size_t kWidth = 80;
+  const std::string indent = '\n' + std::string(kColumn, ' ');
   std::string out;
   for (const Parameter &parameter : parameters()) {
     std::string left =
         fmt::format("{}=<{}>", parameter.key, parameter.argument);
     if (left.size() + 1 > kColumn)
-      left += '\n' + std::string(kColumn, ' ');
+      left += indent;
     out += fmt::format("{:<{}}{}", left, kColumn, parameter.help);
+    auto append = [&](const std::string &remark) {
+      bool fits = out.size() - (out.rfind('\n') + 1) + 1 + remark.size() <= kWidth;
+      out += (fits ? " " : indent) + remark;
+    };
     if (parameter.default_text != nullptr) {
       std::string text = parameter.default_text;
       if (std::string_view(parameter.argument) == "SIZE")
         text = human_size(std::stoull(text));
-      out += fmt::format(" (default: {})", text);
+      append(fmt::format("(default: {})", text));
     }
     if (parameter.repeatable)
-      out += " (may be given several times)";
+      append("(may be given several times)");
     out += '\n';
   }
   out.pop_back(); // nbdkit ends the last line

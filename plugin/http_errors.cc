@@ -129,7 +129,7 @@ bool is_direct(CURLcode code) {
 // What is wrong with the certificate of the server, or of the proxy.
 std::string certificate_advice(std::string_view detail, bool of_proxy) {
   std::string_view whose = of_proxy ? "the proxy's certificate" : "the server's certificate";
-  std::string_view place = of_proxy ? "proxy=" : "url=";
+  std::string_view place = of_proxy ? "proxy=" : "the URL";
   std::string_view ca = of_proxy ? "proxy-cainfo=FILE" : "cainfo=FILE";
   std::string_view anyhow =
       of_proxy ? "" : " (sslverify=false would accept it, giving up all protection)";
@@ -229,13 +229,13 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
     return "; is it a loop?";
   case CURLE_COULDNT_RESOLVE_HOST: // libcurl starts a thread for it
     return has(detail, "thread failed") ? "; this system gives nbdkit no more threads"
-                                        : "; check the host name in url=";
+                                        : "; check the host name in the URL";
   case CURLE_COULDNT_CONNECT:
     if (!how.unix_socket.empty())
       return fmt::format("; it was tried through unix-socket-path={}: check that a server listens "
                          "there",
                          escape_controls(how.unix_socket));
-    return "; check that the server runs, and the port in url=";
+    return "; check that the server runs, and the port in the URL";
   case CURLE_GOT_NOTHING:
   case CURLE_HTTP2:
   case CURLE_HTTP2_STREAM:

@@ -41,7 +41,7 @@ while IFS='|' read -r name words advice; do
 done << 'END'
 old|certificate has expired|must be renewed.*clock.*sslverify=false
 self|self-signed certificate|signed by itself.*cainfo=FILE
-elsewhere|no alternative certificate subject name|for another host: use the name it is for in url=
+elsewhere|no alternative certificate subject name|for another host: use the name it is for in the URL
 END
 start_origin --tls "$tmp/tls/self.pem" "$tmp/tls/self-key.pem"
 run_nbdkit 'nbdinfo "$uri"' cainfo="$tmp/tls/self.pem" url="$origin_url/file" > /dev/null

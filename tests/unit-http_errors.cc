@@ -46,7 +46,7 @@ TEST_CASE("the text has the request, curl's words, its detail, and what to do", 
   CHECK(has(e, "GET http://h/x bytes 0-9: "));
   CHECK(has(e, curl_easy_strerror(CURLE_COULDNT_CONNECT)));
   CHECK(has(e, "Failed to connect to h port 1"));
-  CHECK(has(e, "port in url="));
+  CHECK(has(e, "port in the URL"));
   CHECK(has(error_from_curl(CURLE_COULDNT_CONNECT, "", "GET u", {.unix_socket = "/run/s"}), "unix-socket-path=/run/s"));
   CHECK(has(error_from_curl(CURLE_PEER_FAILED_VERIFICATION, "unable to get local issuer", "GET u"), "cainfo="));
   CHECK(has(error_from_curl(CURLE_HTTP2, "", "GET u", {.only_http2 = true}), "2-prior-knowledge"));
@@ -172,7 +172,7 @@ TEST_CASE("a proxy's failure names the proxy", "[http_errors]") {
   // no_proxy sent it straight to the host.
   e = error_from_curl(CURLE_COULDNT_CONNECT, "Failed to connect to h port 80 after 0 ms", "GET u", how);
   CHECK_FALSE(has(e, "p.example"));
-  CHECK(has(e, "port in url="));
+  CHECK(has(e, "port in the URL"));
   how.via.from_environment = true;
   CHECK(has(error_from_curl(CURLE_COULDNT_RESOLVE_PROXY, "", "GET u", how), "https_proxy in the environment"));
 
