@@ -20,10 +20,13 @@ constexpr Duration kLook = std::chrono::milliseconds(50);
 
 } // namespace
 
-ByteSpan sample_span(uint64_t size) {
-  uint64_t last = std::max<uint64_t>(size, 1) - 1;
-  return {last + 1 - std::min(last + 1, kSampleBytes), last};
+ByteSpan sample_span(uint64_t size, size_t index) {
+  uint64_t bytes = std::max<uint64_t>(size, 1); // a range cannot be empty
+  uint64_t length = std::min(bytes, kSampleBytes);
+  return index == 0 ? ByteSpan{bytes - length, bytes - 1} : ByteSpan{0, length - 1};
 }
+
+size_t sample_count(uint64_t size) { return size > kSampleBytes ? 2 : 1; }
 
 Result<ObjectInfo> judge_check(const Mirror &mirror, const ResponseHead &head, ByteSpan asked,
                                std::string_view body, const std::string *sample,
@@ -33,7 +36,7 @@ Result<ObjectInfo> judge_check(const Mirror &mirror, const ResponseHead &head, B
                  fmt::format("{}: {}", request_text(redacted_url, asked), what), {}};
   };
   ObjectInfo object = mirror.object;
-  if (!mirror.known) {
+  if (!mirror.known && mirror.samples == 0) {
     // A 416 of a file that is shorter tells its size.
     if (head.status == 416 && head.content_range && head.content_range->total &&
         *head.content_range->total != mirror.object.size)
@@ -124,10 +127,19 @@ void MirrorChecks::look(TimePoint now) {
       next_look_ = std::min(next_look_, mirror.check_at);
 }
 
-// Without a sample, one that is known must give it first.
+// One that is known gives those that are not there yet.
+size_t MirrorChecks::next_sample(const Mirror &mirror) const {
+  if (!mirror.known)
+    return mirror.samples;
+  return samples_.size() < sample_count(mirror.object.size) ? samples_.size() : 0;
+}
+
+// Without its sample, one that is known must give that first.
 bool MirrorChecks::to_be_checked(const Mirror &mirror) const {
-  return !mirror.left_out && !under_way(mirror) &&
-         (sample_ ? !mirrors_.healthy(mirror) : mirror.known);
+  if (mirror.left_out || under_way(mirror))
+    return false;
+  size_t next = next_sample(mirror);
+  return next < samples_.size() ? !mirrors_.healthy(mirror) : mirror.known;
 }
 
 Mirror *MirrorChecks::due(TimePoint now) {
@@ -138,13 +150,16 @@ Mirror *MirrorChecks::due(TimePoint now) {
 }
 
 void MirrorChecks::begin(Mirror &mirror, TimePoint now) {
+  size_t sample = next_sample(mirror);
+  // The second follows no redirects again.
+  const std::string &url = mirror.samples > 0 ? mirror.route.url() : mirror.url;
   auto arrival = std::make_unique<Arrival>(
-      HttpRequest{.url = mirror.url, .range = sample_span(mirror.object.size)});
+      HttpRequest{.url = url, .range = sample_span(mirror.object.size, sample)});
   checks_.reserve(checks_.size() + 1);
   if (Result<void> started = arrival->start(engine_); !started)
     failed(mirror, started.error(), now);
   else
-    checks_.push_back({&mirror, std::move(arrival)});
+    checks_.push_back({&mirror, sample, std::move(arrival)});
 }
 
 void MirrorChecks::end(const Check &check, TimePoint now) {
@@ -153,8 +168,9 @@ void MirrorChecks::end(const Check &check, TimePoint now) {
   std::string_view body(arrival.bytes().data(), arrival.bytes().size());
   Result<ObjectInfo> object =
       arrival.head() ? judge_check(mirror, *arrival.head(), arrival.asked(), body,
-                                   sample_ ? &*sample_ : nullptr, ignore_etag_,
-                                   redact_url(arrival.effective_url()))
+                                   check.sample < samples_.size() ? &samples_[check.sample]
+                                                                  : nullptr,
+                                   ignore_etag_, redact_url(arrival.effective_url()))
                      : arrival.error().value_or(Error{});
   if (!object) {
     failed(mirror, arrival.error() && object.error().kind == ErrorKind::Transient
@@ -163,11 +179,16 @@ void MirrorChecks::end(const Check &check, TimePoint now) {
            now);
     return;
   }
-  if (!sample_)
-    sample_ = body;
-  bool was_away = mirror.warned;
+  if (check.sample == samples_.size())
+    samples_.emplace_back(body);
   mirror.object.validator = object.value().validator;
   mirror.route.begin_at(arrival.effective_url(), now);
+  if (!mirror.known && ++mirror.samples < sample_count(mirror.object.size)) {
+    mirror.check_at = now;
+    return;
+  }
+  mirror.samples = 0;
+  bool was_away = mirror.warned;
   mirrors_.bring_back(mirror, now);
   if (was_away)
     warning(fmt::format("the mirror {} is used again", redact_url(mirror.url)));
@@ -175,6 +196,7 @@ void MirrorChecks::end(const Check &check, TimePoint now) {
 
 void MirrorChecks::failed(Mirror &mirror, const Error &error, TimePoint now) {
   mirror.trouble = error.what;
+  mirror.samples = 0;
   bool told = std::exchange(mirror.warned, true);
   if (!mirror.known && error.kind == ErrorKind::Permanent && error.http_status == 0) {
     mirror.left_out = true;

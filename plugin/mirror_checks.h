@@ -4,12 +4,15 @@
 // mirror_checks.h - asks mirrors whether they have the object, at first and after a
 // time aside.
 //
-// A check is one ranged GET of the object's last bytes, the *sample*, along redirects
-// from the configured URL.  A mirror that is not known must tell the size that all
-// have, and its sample must be that of one that is known; its validator is what is
-// told then.  One that was aside must also have the validator that it had.  The end it
-// is because images of one kind and size begin alike: what differs at the end of a
-// disk is the copy of its partition table, of a file what was written last.
+// A check is one ranged GET of a *sample* of the object, along redirects from the
+// configured URL.  A mirror that is not known must tell the size that all have, and each
+// of its samples must be that of one that is known; its validator is what is told with
+// the first of them.  One that was aside must have the validator that it had.
+//
+// The samples are the end and the begin: where images of one kind and size differ.  A
+// disk ends with the copy of its partition table, with its GUID, and a file with what
+// was written last; but an ISO image and many a raw one end with zeros, and have their
+// date or UUID in the first 64K.
 //
 // What has another size or other bytes is left out for good, with a warning; what does
 // not answer, or with an error, is asked again, after up to Mirrors::kMaxAside.
@@ -33,8 +36,9 @@
 
 namespace httpcache {
 
-// Of an object of SIZE.
-ByteSpan sample_span(uint64_t size);
+// Of an object of SIZE; INDEX is from 0 to sample_count() - 1.
+ByteSpan sample_span(uint64_t size, size_t index);
+size_t sample_count(uint64_t size);
 
 // Does the answer to a check, for ASKED, show that MIRROR has the object?  Then it as it
 // is there.  BODY is what has come of it, SAMPLE what should have; without, any may.
@@ -65,11 +69,13 @@ public:
 private:
   struct Check {
     Mirror *mirror;
+    size_t sample;
     std::unique_ptr<Arrival> arrival;
   };
 
   bool settled() const;
   bool under_way(const Mirror &mirror) const;
+  size_t next_sample(const Mirror &mirror) const;
   bool to_be_checked(const Mirror &mirror) const;
   Mirror *due(TimePoint now);
   void begin(Mirror &mirror, TimePoint now);
@@ -79,7 +85,7 @@ private:
   HttpEngine &engine_;
   Mirrors &mirrors_;
   const bool ignore_etag_;
-  std::optional<std::string> sample_;
+  std::vector<std::string> samples_; // those that are there
   std::vector<Check> checks_; // under way
   TimePoint next_look_{};
 };

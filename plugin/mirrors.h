@@ -54,6 +54,7 @@ struct Mirror {
   double connect_s = 0;   // until a new connection's first request is sent; 0: not seen
   TimePoint last_heard{}; // when bytes came last, or, with nothing to come, it was asked
   bool known = false;
+  size_t samples = 0;    // that were as they should be, of one that is not known
   bool changed = false;  // it has another version now
   bool left_out = false; // it has another object
   bool warned = false;   // of trouble, which has not ended yet

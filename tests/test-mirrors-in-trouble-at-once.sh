@@ -7,16 +7,7 @@
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
-
-start_origin
-a=$origin_url a_log=$origin_log a_control=$origin_control
-start_origin
-b=$origin_url b_log=$origin_log b_control=$origin_control
-
-on () { local origin_control; case $1 in a) origin_control=$a_control ;; b) origin_control=$b_control ;; esac; "${@:2}"; }
-
-# blocks LOG [FILTER...]: requests for the object but for those of the check, which are for its last 64K.
-blocks () { origin_log=$1 log_values request range path=/pattern/16M "${@:2}" | grep -cv -- '-16777215$' || true; }
+. "$srcdir/mirrors.sh"
 
 # serve PARAMETER...: without faults, both known, the logs empty.
 serve ()

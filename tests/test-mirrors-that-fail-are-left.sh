@@ -7,16 +7,7 @@
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
-
-start_origin
-a=$origin_url a_log=$origin_log a_control=$origin_control
-start_origin
-b=$origin_url b_log=$origin_log b_control=$origin_control
-
-on () { local origin_control; case $1 in a) origin_control=$a_control ;; b) origin_control=$b_control ;; esac; "${@:2}"; }
-
-# blocks LOG: requests for the object but for those of the check, which are for its last 64K.
-blocks () { origin_log=$1 log_values request range path=/pattern/16M | grep -cv -- '-16777215$' || true; }
+. "$srcdir/mirrors.sh"
 
 # Few blocks are kept, so what is read again is asked for again.
 serve ()
@@ -28,15 +19,6 @@ serve ()
         url="$a/pattern/16M" mirror="$b/pattern/16M"
 }
 
-# Client code: reads here and there, until the server whose log is given has been asked for a block since.
-until_asked=$(cat << 'END'
-import random
-log, rng, r = open(sys.argv[1]), random.Random(1), Reader()
-log.seek(0, 2)
-while not any(line.startswith("request") and "-16777215" not in line for line in log):
-    r.read(rng.randrange(255) * 64 * KiB, 64 * KiB)
-END
-)
 read_some=$(cat << 'END'
 import random
 rng, r = random.Random(2), Reader()

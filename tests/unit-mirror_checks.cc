@@ -52,11 +52,17 @@ void check_other(const Result<ObjectInfo> &result, const char *what) {
 
 } // namespace
 
-TEST_CASE("the sample is the end of the object", "[mirror_checks]") {
-  CHECK(sample_span(1 << 20) == ByteSpan{(1 << 20) - 65536, (1 << 20) - 1});
-  CHECK(sample_span(100) == ByteSpan{0, 99});
-  CHECK(sample_span(1) == ByteSpan{0, 0});
-  CHECK(sample_span(0) == ByteSpan{0, 0}); // a range cannot be empty
+TEST_CASE("the samples are the end and the begin of the object", "[mirror_checks]") {
+  CHECK(sample_count(1 << 20) == 2);
+  CHECK(sample_span(1 << 20, 0) == ByteSpan{(1 << 20) - 65536, (1 << 20) - 1});
+  CHECK(sample_span(1 << 20, 1) == ByteSpan{0, 65535});
+  CHECK(sample_count(65537) == 2);
+  CHECK(sample_count(65536) == 1);
+  CHECK(sample_span(65536, 0) == ByteSpan{0, 65535});
+  CHECK(sample_span(100, 0) == ByteSpan{0, 99});
+  CHECK(sample_span(1, 0) == ByteSpan{0, 0});
+  CHECK(sample_span(0, 0) == ByteSpan{0, 0}); // a range cannot be empty
+  CHECK(sample_count(0) == 1);
 }
 
 TEST_CASE("same size and same sample: it has the object, under a validator of its own",
@@ -103,6 +109,17 @@ TEST_CASE("a shorter sample is compared as far as it goes", "[mirror_checks]") {
   CHECK(judge_check(mirror_of(false), head_of(100), kAsked, "0123456789", &shorter, false, kUrl).ok());
   check_other(judge_check(mirror_of(false), head_of(100), kAsked, "0123X56789", &shorter, false, kUrl),
               "from byte 94 on it has other bytes than the others");
+}
+
+TEST_CASE("the second sample must be of the version that the first was of", "[mirror_checks]") {
+  Mirror mirror = mirror_of(false);
+  mirror.samples = 1;
+  mirror.object.validator.etag = "\"b\"";
+  CHECK(judge_check(mirror, head_of(100), kAsked, kSample, &kSample, false, kUrl).ok());
+  Result<ObjectInfo> object =
+      judge_check(mirror, head_of(100, "\"new\""), kAsked, kSample, &kSample, false, kUrl);
+  REQUIRE_FALSE(object.ok());
+  CHECK(object.error().kind == ErrorKind::Changed);
 }
 
 TEST_CASE("one that was aside must have the version that it had", "[mirror_checks]") {
