@@ -3,14 +3,15 @@
 # Copyright the httpcache authors
 #
 # Thousands of random reads from several clients at once, against a server that delays, cuts, shortens, fails and hangs
-# up at random, with a cache that is too small: every byte is compared with the truth.
+# up at random, with a cache that is too small: every byte is compared with the truth.  Alone, and with mirrors that do
+# the same.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd
 
 seed=${SEED:-$RANDOM}
 echo "SEED=$seed"                               # to be had again (as far as threads allow)
-start_origin --seed "$seed"
+. "$srcdir/mirrors.sh"
 
 # What a server may do to any request; each alone and some together.
 faults="delay=0-30&chance=20"
@@ -28,8 +29,8 @@ model ()
 {
     local size=$1 reads=$2 i clients=()
     shift 2
-    start_nbdkit -D httpcache.stats=1 -- "$@" url="$origin_url/pattern/$size?x-$((++models))"
-    origin_faults "/pattern/$size" "$faults"
+    start_nbdkit -D httpcache.stats=1 -- "$@" url="$a/pattern/$size?x-$((++models))"
+    for i in a b; do on $i origin_faults "/pattern/$size" "$faults"; done
     for i in 1 2 3 4; do
         start_client "$seed$i" $((reads / time_factor / 4)) << 'END'
 import random
@@ -58,7 +59,7 @@ END
     done
     stop_nbdkit
     grep -h 'reads=\|requests=' "$nbdkit_err"
-    origin_faults "/pattern/$size" ""
+    for i in a b; do on $i origin_faults "/pattern/$size" ""; done
 }
 
 models=0
@@ -66,6 +67,12 @@ model 100000001 2400 blocksize=64K cache-blocks=40
 model 20M 400 blocksize=4K cache-blocks=16 connections=3
 model 300M 800 blocksize=1M cache-blocks=4 readahead=0
 model 1G 600
-settle
-expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
-expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
+model 200000003 600 blocksize=64K cache-blocks=40 retry-delay=0.05 mirror="$b/pattern/200000003"
+model 40M 160 blocksize=4K cache-blocks=16 connections=2 readahead=0 retry-delay=0.05 mirror="$b/pattern/40M"
+model 400M 400 mirror="$b/pattern/400M" mirror="$a/pattern/400M?x-third"
+for origin_log in "$a_log" "$b_log"; do
+    on a settle
+    on b settle
+    expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
+    expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
+done

@@ -3,9 +3,9 @@
 # Copyright the httpcache authors
 #
 # Eight clients, four that jump and four that read on, against a server that cuts, delays, truncates, fails and restarts
-# at random: every byte is right, no read fails, and when all is over nothing has leaked.
+# at random, and then against two such: every byte is right, no read fails, and when all is over nothing has leaked.
 #
-# make soak runs this for SOAK_SECONDS; in make check it is two rounds.
+# make soak runs this for SOAK_SECONDS; in make check it is two rounds of each.
 set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd nbdinfo
@@ -13,7 +13,7 @@ requires python:nbd nbdinfo
 seed=${SEED:-$RANDOM}
 rounds=${SOAK_ROUNDS:-2} reads=$((${SOAK_READS:-120} / time_factor))
 echo "SEED=$seed"
-start_origin --seed "$seed"
+. "$srcdir/mirrors.sh"
 
 faults="delay=0-40&chance=20"
 faults="$faults&cut=0-300000&chance=8"
@@ -25,9 +25,6 @@ faults="$faults&status=429&retry-after=0&chance=1"
 faults="$faults&close-after&chance=5"
 faults="$faults&chunked&chance=5"
 faults="$faults&connection-close&chance=3"
-
-start_nbdkit -D httpcache.stats=1 -- cache-blocks=64 url="$origin_url/pattern/3G"
-origin_faults /pattern/3G "$faults"
 
 # round NUMBER
 round ()
@@ -54,14 +51,14 @@ r.finish_all()
 END
         clients+=("$client_pid")
     done
-    # The server restarts meanwhile: all connections end, and the next ones are refused.
-    origin_ctl "wait?requests=20"
-    origin_ctl "listen?mode=reset&times=$((1 + RANDOM % 8))"
-    origin_ctl drop
+    # A server restarts meanwhile: all connections end, and the next ones are refused.
+    $origin origin_ctl "wait?requests=20"
+    $origin origin_ctl "listen?mode=reset&times=$((1 + RANDOM % 8))"
+    $origin origin_ctl drop
     for i in "${clients[@]}"; do
         wait "$i" || fail "a client of round $1, seed $seed"
     done
-    origin_ctl reset
+    $origin origin_ctl reset
 }
 
 # What the process has when no client is there: descriptors, threads, KiB of memory.
@@ -83,24 +80,39 @@ await_threads ()
     done
 }
 
-read -r _ threads _ <<< "$(held)"
-round 1
-await_threads "$threads"
-read -r fds _ memory <<< "$(held)"
-end=$((SECONDS + ${SOAK_SECONDS:-0}))
-for ((i = 2; i <= rounds || SECONDS < end; i++)); do
-    round $i
+# soak PARAMETER...
+soak ()
+{
+    local i fds threads memory fds_now memory_now end
+
+    for i in a b; do on $i origin_faults /pattern/3G "$faults"; done
+    start_nbdkit -D httpcache.stats=1 -- cache-blocks=64 "$@" url="$a/pattern/3G"
+    origin="on a"
+    read -r _ threads _ <<< "$(held)"
+    round 1
     await_threads "$threads"
-    echo "round $i: descriptors, threads, KiB: $(held)"
+    read -r fds _ memory <<< "$(held)"
+    end=$((SECONDS + ${SOAK_SECONDS:-0} / 2))
+    for ((i = 2; i <= rounds || SECONDS < end; i++)); do
+        if [ $# -gt 0 ] && [ $((i % 2)) = 0 ]; then origin="on b"; else origin="on a"; fi
+        round $i
+        await_threads "$threads"
+        echo "round $i: descriptors, threads, KiB: $(held)"
+    done
+    read -r fds_now _ memory_now <<< "$(held)"
+    # Connections to the server may be open, 16 at most, now or after the first round.
+    expect_at_most "descriptors after $((i - 1)) rounds (first: $fds)" "$fds_now" $((fds + 16))
+    if [ -z "${NBDKIT_PRELOAD:-}" ] && [ "${NBDKIT_VALGRIND:-}" != 1 ]; then
+        expect_at_most "KiB of memory after $((i - 1)) rounds (first: $memory)" "$memory_now" $((memory + 16 * 1024))
+    fi
+    stop_nbdkit
+    grep -h 'reads=\|requests=' "$nbdkit_err"
+    expect_no_text "reads that failed" "$nbdkit_err" 'error: GET'
+}
+
+soak
+soak mirror="$b/pattern/3G"
+for origin_log in "$a_log" "$b_log"; do
+    expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
+    expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
 done
-read -r fds_now _ memory_now <<< "$(held)"
-# Connections to the server may be open, 16 at most, now or after the first round.
-expect_at_most "descriptors after $((i - 1)) rounds (first: $fds)" "$fds_now" $((fds + 16))
-if [ -z "${NBDKIT_PRELOAD:-}" ] && [ "${NBDKIT_VALGRIND:-}" != 1 ]; then
-    expect_at_most "KiB of memory after $((i - 1)) rounds (first: $memory)" "$memory_now" $((memory + 16 * 1024))
-fi
-stop_nbdkit
-grep -h 'reads=\|requests=' "$nbdkit_err"
-expect_no_text "reads that failed" "$nbdkit_err" 'error: httpcache: GET'
-expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
-expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
