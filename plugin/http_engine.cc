@@ -58,10 +58,8 @@ Result<void> HttpEngine::make_multi() {
     return no_memory("curl_multi_init");
   const Config &config = options_->config();
   long connections = static_cast<long>(config.connections);
-  // Each place of the object may be asked if it is well beside the transfers, and one that
-  // is not may be silent for long.  What waits here for a connection would seem silent too.
-  long checks = config.mirrors.empty() ? 0 : static_cast<long>(config.mirrors.size()) + 1;
-  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, connections + checks);
+  curl_multi_setopt(multi, CURLMOPT_MAX_TOTAL_CONNECTIONS,
+                    connections + static_cast<long>(connections_for_checks()));
   curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, connections);
   void *old = multi_;
   {
@@ -117,6 +115,13 @@ Result<HttpEngine::AttemptId> HttpEngine::start(const HttpRequest &request,
 void HttpEngine::spread_streams() {
   size_t room = active_.size() / connections_for(true) + 1;
   curl_multi_setopt(as_multi(multi_), CURLMOPT_MAX_CONCURRENT_STREAMS, static_cast<long>(room));
+}
+
+// Each place of the object may be asked if it is well beside the transfers, and one that
+// is not may be silent for long.  What waits here for a connection would seem silent too.
+size_t HttpEngine::connections_for_checks() const {
+  const std::vector<std::string> &mirrors = options_->config().mirrors;
+  return mirrors.empty() ? 0 : mirrors.size() + 1;
 }
 
 size_t HttpEngine::connections_for(bool multiplexed) const {
@@ -275,7 +280,8 @@ void HttpEngine::finish(size_t index, int curl_code) {
   // While connections are made libcurl would open more than HTTP/2 is to have.
   if (ended.answered())
     curl_multi_setopt(as_multi(multi_), CURLMOPT_MAX_HOST_CONNECTIONS,
-                      static_cast<long>(connections_for(ended.multiplexed())));
+                      static_cast<long>(connections_for(ended.multiplexed()) +
+                                        connections_for_checks()));
   if (log_on(LogArea::Http))
     ended.trace(outcome);
   if (!ended.waiting())

@@ -117,6 +117,7 @@ private:
   Result<std::unique_ptr<HttpAttempt>> take_handle();
   void spread_streams();
   size_t connections_for(bool multiplexed) const;
+  size_t connections_for_checks() const;
   Result<void> send_or_wait(HttpAttempt &attempt);
   Result<void> send(HttpAttempt &attempt);
   void see_to_scripts(TimePoint now);

@@ -73,6 +73,15 @@ client <<< "$read_some"
 expect_no_text "failures" "$nbdkit_err" 'no byte for|set aside'
 stop_nbdkit
 
+# Nor if it is of the same server.
+on a origin_ctl reset
+start_nbdkit -- connections=1 blocksize=64K cache-blocks=16 timeout=10 url="$a/pattern/16M" \
+    mirror="$a/pattern/16M?stall-header"
+on a origin_ctl "wait?requests=5"
+client <<< "$read_some"
+expect_no_text "failures" "$nbdkit_err" 'no byte for|set aside'
+stop_nbdkit
+
 # It answers 503, or 404.
 for status in 503 404; do
     serve
