@@ -19,6 +19,9 @@ on ()
     "${@:2}"
 }
 
+# of_both ARGS...: log_values of the one and then of the other.
+of_both () { origin_log=$a_log log_values "$@"; origin_log=$b_log log_values "$@"; }
+
 # blocks LOG: requests for /pattern/16M but for those of checks, which are for its last and first 64K.
 blocks () { origin_log=$1 log_values request range path=/pattern/16M | grep -Ecv -- '^0-65535$|-16777215$' || true; }
 

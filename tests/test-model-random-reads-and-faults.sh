@@ -70,9 +70,7 @@ model 1G 600
 model 200000003 600 blocksize=64K cache-blocks=40 retry-delay=0.05 mirror="$b/pattern/200000003"
 model 40M 160 blocksize=4K cache-blocks=16 connections=2 readahead=0 retry-delay=0.05 mirror="$b/pattern/40M"
 model 400M 400 mirror="$b/pattern/400M" mirror="$a/pattern/400M?x-third"
-for origin_log in "$a_log" "$b_log"; do
-    on a settle
-    on b settle
-    expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
-    expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
-done
+for i in a b; do on $i settle; done
+expect_at_least "answers that were cut" "$(of_both answer id cut=us | wc -l)" 5
+expect_at_least "answers that were 503" "$(of_both answer id status=503 | wc -l)" 1
+expect_at_least "answers of the mirror" "$(origin_log=$b_log log_values answer id status=206 | wc -l)" 20

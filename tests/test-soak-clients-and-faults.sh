@@ -112,7 +112,6 @@ soak ()
 
 soak
 soak mirror="$b/pattern/3G"
-for origin_log in "$a_log" "$b_log"; do
-    expect_at_least "answers that were cut" "$(log_values answer id cut=us | wc -l)" 5
-    expect_at_least "answers that were 503" "$(log_values answer id status=503 | wc -l)" 1
-done
+expect_at_least "answers that were cut" "$(of_both answer id cut=us | wc -l)" 5
+expect_at_least "answers that were 503" "$(of_both answer id status=503 | wc -l)" 1
+expect_at_least "answers of the mirror" "$(origin_log=$b_log log_values answer id status=206 | wc -l)" 20
