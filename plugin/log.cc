@@ -3,9 +3,10 @@
 
 #include "log.h"
 
-#include <unistd.h>
-
+#include <cstdio>
 #include <string>
+
+#include <unistd.h>
 
 #define NBDKIT_API_VERSION 2
 #include <nbdkit-plugin.h>
@@ -50,8 +51,10 @@ void write_log_line(LogArea area, std::string_view text) noexcept {
     line += '\n';
     // Once: a trace is not worth blocking for, and the rest of a line that was
     // cut short would only mix with others.
-    [[maybe_unused]] ssize_t written =
-        ::write(STDERR_FILENO, line.data(), line.size());
+    // Between nbdkit's messages, which it writes in parts, under this lock.
+    flockfile(stderr);
+    [[maybe_unused]] ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+    funlockfile(stderr);
   } catch (...) {
     // No memory for a trace line: go without.
   }

@@ -9,10 +9,10 @@
 //
 //     nbdkit: debug: httpcache: AREA: TEXT
 //
-// that looks like one of nbdkit_debug's, with one write(2) to stderr, so lines
-// of different threads never mix.  nbdkit_debug itself is not used: it prints
-// only under `nbdkit -v`, and -v prints several lines per NBD request, in
-// which ours would drown.  Control characters in TEXT are escaped (\n, \x1b),
+// that looks like one of nbdkit_debug's, with one write(2) to stderr under the lock
+// that nbdkit holds for a message, so lines never mix.  nbdkit_debug itself is not
+// used: it prints only under `nbdkit -v`, and -v prints several lines per NBD request,
+// in which ours would drown.  Control characters in TEXT are escaped (\n, \x1b),
 // so one call is always one line.  With the flag off, log() costs one load:
 // no formatting, no allocation.  (With nbdkit in the background stderr is
 // /dev/null, as for nbdkit_debug: trace with -f.)

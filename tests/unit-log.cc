@@ -4,9 +4,11 @@
 // unit-log.cc - trace lines: one write a line, none when the flag is off.
 #include "log.h"
 
-#include <unistd.h>
-
+#include <cstdio>
 #include <functional>
+#include <thread>
+
+#include <unistd.h>
 
 #include "catch.h"
 #include "nbdkit-stubs.h"
@@ -109,4 +111,35 @@ TEST_CASE("a warning goes where nbdkit's errors go", "[log]") {
   warning("100% of\nthat %s");
   CHECK(nbdkit_stubs::take_errors() ==
         std::vector<std::string>{"warning: 100% of\\nthat %s"});
+}
+
+// nbdkit writes a message in parts, with stderr locked.
+TEST_CASE("no trace line comes within a message of nbdkit's", "[log]") {
+  FlagOn on(httpcache_debug_http);
+  std::FILE *file = std::tmpfile();
+  REQUIRE(file != nullptr);
+  UniqueFd saved(::dup(STDERR_FILENO));
+  REQUIRE(::dup2(fileno(file), STDERR_FILENO) >= 0);
+  std::thread tracer([] {
+    for (int i = 0; i < 2000; i++)
+      log(LogArea::Http, "line");
+  });
+  for (int i = 0; i < 2000; i++) {
+    flockfile(stderr);
+    std::fputs("nbdkit: ", stderr);
+    std::fputs("error\n", stderr);
+    funlockfile(stderr);
+  }
+  tracer.join();
+  REQUIRE(::dup2(saved.get(), STDERR_FILENO) >= 0);
+  std::rewind(file);
+  char line[256];
+  int lines = 0;
+  while (std::fgets(line, sizeof line, file) != nullptr) {
+    CHECK((line == std::string("nbdkit: error\n") ||
+           line == std::string("nbdkit: debug: httpcache: http: line\n")));
+    ++lines;
+  }
+  std::fclose(file);
+  CHECK(lines == 4000);
 }
