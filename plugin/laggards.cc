@@ -91,12 +91,15 @@ void Fetcher::leave_silent(TimePoint at) {
         !mirrors_.other_healthy(mirrors_.bit(mirror)))
       continue;
     std::string asked;
+    bool sent = false;
     for (const auto &transfer : transfers_)
       // What has all its bytes waits for the end of the answer, which may not come: there
       // is nothing left to ask for.
       if (transfer->running && transfer->mirror == &mirror && !transfer->complete()) {
         if (asked.empty())
           asked = request_text(redact_url(mirror.url), transfer->asked());
+        if (engine_.asked_at(transfer->attempt_id) != TimePoint::max())
+          sent = true;
         // It counts, or mirrors that are silent in turns would be asked for ever: when
         // its time is over `timeout` ends it.
         if (left_ms(*transfer, at) == 0)
@@ -105,7 +108,10 @@ void Fetcher::leave_silent(TimePoint at) {
         ++transfer->attempts;
       }
     mirrors_.set_aside(
-        mirror, fmt::format("{}: no byte for {:.1f} seconds", asked, to_seconds(patience)), at);
+        mirror,
+        fmt::format("{}: {} for {:.1f} seconds", asked, sent ? "no byte" : "waits for a script",
+                    to_seconds(patience)),
+        at);
   }
 }
 

@@ -93,3 +93,21 @@ in_turns=$(lines 'another mirror is asked:') waits=$(lines 'retry in [0-9]+ ms:'
 expect_at_most "turns without a wait" "$in_turns" $((waits + 1))
 expect_text "message" "$nbdkit_err" "error: GET .*bytes 5242880-.*tried 9 times"
 stop_nbdkit
+
+# The script for the login of one takes its time: the other brings what waits for that.
+mkfifo "$tmp/slow"
+printf 'if [ -e "%s" ]; then read -r _ < "%s"; fi; : > "%s"; echo "X-Login: me"\n' \
+    "$tmp/was_run" "$tmp/slow" "$tmp/was_run" > "$tmp/login.sh"
+serve header-script="sh '$tmp/login.sh'" header-script-renew=1
+start_client "$tmp/enough" << 'END'
+import random
+rng, r = random.Random(7), Reader()
+while not os.path.exists(sys.argv[1]):
+    for _ in range(12):
+        r.start(rng.randrange(255) * 64 * KiB, 64 * KiB)
+    r.finish_all()
+END
+await_text "$nbdkit_err" "the mirror $a/pattern/16M is set aside .*: waits for a script for "
+: > "$tmp/enough"
+wait "$client_pid"
+stop_nbdkit
