@@ -67,3 +67,22 @@ client <<< "$read_all"
 stop_nbdkit
 expect_at_least "requests to the mirror" "$(blocks "$b_log")" 2
 expect_no_text "what the mirror was told" "$b_log" 'alice|uthorization|rabbit|hole'
+: > "$b_log"
+serve bearer-token=rabbit header-script="echo 'X-Key: hole'" cookie-script="echo deep=alice" url="$a/pattern/16M" \
+    mirror="$b/pattern/16M"
+client <<< "$read_all"
+stop_nbdkit
+expect_at_least "requests to the mirror" "$(blocks "$b_log")" 2
+expect_no_text "what the mirror was told" "$b_log" 'alice|uthorization|rabbit|hole'
+
+# What netrc has for its host it is told, and nobody else.
+start_origin --log-headers
+a=$origin_url a_log=$origin_log
+printf 'machine localhost login bob password builder\n' > "$tmp/netrc"
+chmod 600 "$tmp/netrc"
+serve netrc="$tmp/netrc" url="$a/pattern/16M" mirror="${b/127.0.0.1/localhost}/pattern/16M?basic=bob:builder"
+client <<< "$read_all"
+stop_nbdkit
+expect_at_least "requests to the mirror" "$(blocks "$b_log")" 2
+expect_text "login of the mirror" "$b_log" 'name=Authorization'
+expect_no_text "what the other was told" "$a_log" 'uthorization'
