@@ -188,25 +188,23 @@ void MirrorChecks::end(const Check &check, TimePoint now) {
     return;
   }
   mirror.samples = 0;
-  bool was_away = mirror.warned;
   mirrors_.bring_back(mirror, now);
-  if (was_away)
-    warning(fmt::format("the mirror {} is used again", redact_url(mirror.url)));
 }
 
 void MirrorChecks::failed(Mirror &mirror, const Error &error, TimePoint now) {
   mirror.trouble = error.what;
   mirror.samples = 0;
-  bool told = std::exchange(mirror.warned, true);
   if (!mirror.known && error.kind == ErrorKind::Permanent && error.http_status == 0) {
     mirror.left_out = true;
     warning(fmt::format("the mirror {} is left out: {}", redact_url(mirror.url), error.what));
     return;
   }
   mirrors_.check_later(mirror, now, error.retry_after_s);
-  if (!told)
-    warning(fmt::format("the mirror {} cannot be used, and is asked again later: {}",
-                        redact_url(mirror.url), error.what));
+  if (mirrors_.to_be_told(mirror, now))
+    warning(fmt::format("the mirror {} {}, and is asked again later: {}", redact_url(mirror.url),
+                        mirrors_.healthy(mirror) ? "cannot be compared with others"
+                                                 : "cannot be used",
+                        error.what));
   else
     log(LogArea::Http, "mirror check failed: {}", error.what);
 }

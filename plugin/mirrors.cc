@@ -239,17 +239,25 @@ void Mirrors::set_aside(Mirror &mirror, const std::string &trouble, TimePoint no
   if (size() == 1 || mirror.aside)
     return;
   // One that has served as long as it was to be aside begins again with the least.
-  if (now - mirror.back_since > mirror.next_aside)
+  if (now - mirror.back_since > mirror.next_aside || mirror.answers >= kGoodAnswers)
     mirror.next_aside = kFirstAside;
   mirror.aside = true;
   mirror.aside_since = now;
   mirror.overtaken = 0;
   check_later(mirror, now, retry_after_s);
-  if (!std::exchange(mirror.warned, true))
+  if (to_be_told(mirror, now))
     warning(fmt::format("the mirror {} is set aside for a while: {}", redact_url(mirror.url),
                         trouble));
   else if (log_on(LogArea::Http))
     log(LogArea::Http, "mirror {} set aside: {}", redact_url(mirror.url), trouble);
+}
+
+bool Mirrors::to_be_told(Mirror &mirror, TimePoint now) {
+  if (mirror.warned || now < mirror.next_warning)
+    return false;
+  mirror.warned = true;
+  mirror.next_warning = now + kWarningPause;
+  return true;
 }
 
 void Mirrors::check_later(Mirror &mirror, TimePoint now, std::optional<uint32_t> retry_after_s) {
@@ -262,12 +270,15 @@ void Mirrors::check_later(Mirror &mirror, TimePoint now, std::optional<uint32_t>
 }
 
 void Mirrors::bring_back(Mirror &mirror, TimePoint now) {
+  if (std::exchange(mirror.warned, false))
+    warning(fmt::format("the mirror {} is used again", redact_url(mirror.url)));
   if (healthy(mirror))
     return;
   mirror.known = true;
-  mirror.aside = mirror.changed = mirror.warned = false;
+  mirror.aside = mirror.changed = false;
   mirror.trouble.clear();
   mirror.back_since = now;
+  mirror.answers = 0;
   if (log_on(LogArea::Http))
     log(LogArea::Http, "mirror {} is asked from now on", redact_url(mirror.url));
 }
@@ -275,6 +286,7 @@ void Mirrors::bring_back(Mirror &mirror, TimePoint now) {
 // What was on its way when it was set aside does not bring it back.
 void Mirrors::answered(Mirror &mirror, TimePoint begun, TimePoint now) {
   mirror.last_heard = now;
+  ++mirror.answers;
   if (mirror.aside && begun >= mirror.aside_since)
     bring_back(mirror, now);
 }

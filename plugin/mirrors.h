@@ -14,12 +14,13 @@
 //
 // A mirror that fails, is silent for long or holds readers up is *set aside*: it is not
 // asked while another may be.  A check (mirror_checks.h) brings it back, first after
-// kFirstAside, each time after twice as long, and not before its Retry-After.  Only when
-// all are aside are they asked nevertheless, each as route.h allows.
+// kFirstAside, each time after twice as long unless it has served meanwhile, and not
+// before its Retry-After.  Only when all are aside are they asked nevertheless, each as
+// route.h allows.
 //
 // A mirror is *known* once it was seen to have the object, and is not asked before.
 //
-// Pure but for trace lines: the time is passed in.  Threads: none (the engine's).
+// Pure but for warnings and trace lines: the time is passed in.  Threads: none (the engine's).
 // Errors: none of its own.
 #ifndef HTTPCACHE_MIRRORS_H
 #define HTTPCACHE_MIRRORS_H
@@ -58,6 +59,7 @@ struct Mirror {
   bool changed = false;  // it has another version now
   bool left_out = false; // it has another object
   bool warned = false;   // of trouble, which has not ended yet
+  TimePoint next_warning{};
   std::string trouble;   // what it said last, when it failed
 
   // The parts of being aside.
@@ -65,6 +67,7 @@ struct Mirror {
   TimePoint check_at{};         // when it, or one that is not known, is to be checked
   Duration next_aside{};        // for how long, the next time
   TimePoint aside_since{}, back_since{};
+  unsigned answers = 0; // good ones, since it was back
   unsigned overtaken = 0; // transfers in a row
 };
 
@@ -76,6 +79,11 @@ public:
   // A few lost seconds are a restart.
   static constexpr Duration kFirstAside = std::chrono::seconds(1);
   static constexpr Duration kMaxAside = std::chrono::seconds(60);
+  // Who has given so many good answers is worth asking again soon, for all its failures:
+  // or of two servers that fail now and then one would always be aside, for a minute.
+  static constexpr unsigned kGoodAnswers = 32;
+  // No more than one warning in that time about each.
+  static constexpr Duration kWarningPause = std::chrono::minutes(1);
   // So many transfers in a row that were not waited for to the end show a slow mirror.
   static constexpr unsigned kSlowTransfers = 3;
 
@@ -140,6 +148,8 @@ public:
   // Its next check is twice as far off as the last was, and not before it wishes
   // (Retry-After, up to kMaxAside).
   void check_later(Mirror &mirror, TimePoint now, std::optional<uint32_t> retry_after_s);
+  // It has trouble: is the user to be warned, who is then told when that has ended?
+  bool to_be_told(Mirror &mirror, TimePoint now);
   // It has the object, and is asked from now on.
   void bring_back(Mirror &mirror, TimePoint now);
   // An answer to an attempt that began at BEGUN is good; a transfer came to its end,

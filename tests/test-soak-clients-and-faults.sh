@@ -29,7 +29,7 @@ faults="$faults&connection-close&chance=3"
 # round NUMBER
 round ()
 {
-    local i clients=()
+    local i clients=() waiters asked origin
     for i in 1 2 3 4 5 6 7 8; do
         start_client "$seed$1$i" "$reads" "$((i % 2))" << 'END'
 import random
@@ -52,13 +52,19 @@ END
         clients+=("$client_pid")
     done
     # A server restarts meanwhile: all connections end, and the next ones are refused.
-    $origin origin_ctl "wait?requests=20"
-    $origin origin_ctl "listen?mode=reset&times=$((1 + RANDOM % 8))"
-    $origin origin_ctl drop
+    on a origin_ctl "wait?requests=20" &
+    waiters=($!)
+    on b origin_ctl "wait?requests=20" &
+    waiters+=($!)
+    wait -n -p asked "${waiters[@]}"
+    if [ "$asked" = "${waiters[0]}" ]; then origin=a; else origin=b; fi
+    on $origin origin_ctl "listen?mode=reset&times=$((1 + RANDOM % 8))"
+    on $origin origin_ctl drop
     for i in "${clients[@]}"; do
         wait "$i" || fail "a client of round $1, seed $seed"
     done
-    $origin origin_ctl reset
+    kill "${waiters[@]}" 2>/dev/null || true
+    for i in a b; do on $i origin_ctl reset; done
 }
 
 # What the process has when no client is there: descriptors, threads, KiB of memory.
@@ -87,14 +93,12 @@ soak ()
 
     for i in a b; do on $i origin_faults /pattern/3G "$faults"; done
     start_nbdkit -D httpcache.stats=1 -- cache-blocks=64 "$@" url="$a/pattern/3G"
-    origin="on a"
     read -r _ threads _ <<< "$(held)"
     round 1
     await_threads "$threads"
     read -r fds _ memory <<< "$(held)"
     end=$((SECONDS + ${SOAK_SECONDS:-0} / 2))
     for ((i = 2; i <= rounds || SECONDS < end; i++)); do
-        if [ $# -gt 0 ] && [ $((i % 2)) = 0 ]; then origin="on b"; else origin="on a"; fi
         round $i
         await_threads "$threads"
         echo "round $i: descriptors, threads, KiB: $(held)"

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "catch.h"
+#include "nbdkit-stubs.h"
 
 using namespace httpcache;
 
@@ -156,6 +157,42 @@ TEST_CASE("each time it is aside for longer, unless it has served meanwhile", "[
     CHECK(aside_s() == expected);
   w.at += std::chrono::seconds(61);
   CHECK(aside_s() == 1);
+}
+
+TEST_CASE("nor if it has given many good answers", "[mirrors]") {
+  World w(2);
+  w.all_known();
+  auto aside_s = [&](unsigned answers) {
+    w.mirrors.set_aside(w.a, "it fails", w.at);
+    double s = to_seconds(w.a.check_at - w.at);
+    w.mirrors.bring_back(w.a, w.at);
+    for (unsigned i = 0; i < answers; i++)
+      w.mirrors.answered(w.a, w.at, w.at);
+    return s;
+  };
+  CHECK(aside_s(Mirrors::kGoodAnswers - 1) == 1);
+  CHECK(aside_s(Mirrors::kGoodAnswers - 1) == 2);
+  CHECK(aside_s(Mirrors::kGoodAnswers) == 4);
+  CHECK(aside_s(0) == 1);
+}
+
+TEST_CASE("each is warned of once a minute, whatever brings it back", "[mirrors]") {
+  World w(2);
+  w.all_known();
+  nbdkit_stubs::take_errors();
+  auto fails_and_answers = [&] {
+    w.mirrors.set_aside(w.a, "it fails", w.at);
+    w.at += std::chrono::seconds(1);
+    w.mirrors.answered(w.a, w.at, w.at);
+    return nbdkit_stubs::take_errors();
+  };
+  const std::vector<std::string> told = {
+      "warning: the mirror http://a/x is set aside for a while: it fails",
+      "warning: the mirror http://a/x is used again"};
+  CHECK(fails_and_answers() == told);
+  for (int i = 0; i < 59; i++)
+    CHECK(fails_and_answers().empty());
+  CHECK(fails_and_answers() == told);
 }
 
 TEST_CASE("no check before its Retry-After, up to a minute", "[mirrors]") {
