@@ -68,7 +68,7 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
   bool doubt = fate != Route::Fate::Own;
   if (mirrors_.size() > 1 && leave_mirror(transfer, error, doubt, at))
     return;
-  if (doubt)
+  if (doubt || error.retry_after_s) // then the route waits, though others were answered
     trouble_ = error;
   if (fate == Route::Fate::Shared && !mirrors_.other_healthy(mirrors_.bit(*transfer.mirror)))
     failed_with(transfer, error, at);

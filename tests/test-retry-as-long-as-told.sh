@@ -54,6 +54,22 @@ END
 wait "$client_pid"
 expect_no_text "an error that the reader should not have seen" "$nbdkit_err" 'error:'
 
+# A server that asks to be left alone for an hour, after it has answered another request: retry-max-time is over first.
+start_nbdkit blocksize=64K readahead=0 retry-max-time=$((2 * time_factor)) url="$origin_url/pattern/1M"
+origin_faults /pattern/1M "gate=later&status=503&retry-after=3600&at=524288"
+start_client << 'END'
+expect_error(errno.EIO, Reader().h.pread, 512, 512 * KiB)
+END
+origin_ctl "wait?gate=later&waiting=1"
+client << 'END'
+Reader().read(128 * KiB, 512)
+END
+origin_ctl "open?gate=later"
+wait "$client_pid"
+expect_text "message" "$nbdkit_err" '503 Service Unavailable; bytes 524288-589823 waited [0-9]+\.[0-9] s for the server'
+origin_faults /pattern/1M ""
+stop_nbdkit
+
 # At the start nobody is kept waiting for two minutes, nor tried at all if so wished.
 : > "$origin_log"
 expect_failure run_nbdkit true retries=0 url="$origin_url/pattern/1M?status=503&start_"
