@@ -97,10 +97,10 @@ bool Fetcher::leave_mirror(Transfer &transfer, Error &error, bool doubt, TimePoi
     mirror.changed = true;
   if (for_good || doubt)
     mirrors_.set_aside(mirror, error.what, at, error.retry_after_s);
-  // Each once, for they may all have their trouble with these bytes; then there is a wait.
+  // Each once, for they may all have their trouble with these bytes; then there is a wait,
+  // unless there were as many attempts as retries= says.
   transfer.left |= mirrors_.bit(mirror);
-  if (transfer.attempts <= policy_.retries &&
-      mirrors_.other_healthy(transfer.refused | transfer.left)) {
+  if (mirrors_.other_healthy(transfer.refused | transfer.left)) {
     transfer.avoided = transfer.left;
     transfer.not_before = at;
     stats_.retries.add();

@@ -94,6 +94,14 @@ for status in 503 404; do
     stop_nbdkit
 done
 
+# With retries=0, too, a read fails only when all have.
+serve retries=0
+client "$b_log" <<< "$until_asked"
+on b origin_faults /pattern/16M "status=404"
+client <<< "$read_some"
+expect_text "warning" "$nbdkit_err" "the mirror $b/pattern/16M is set aside .* answered 404"
+stop_nbdkit
+
 # It changes: its new bytes are nobody's.  When it has the old file again, it is asked again.
 serve
 client "$b_log" <<< "$until_asked"
