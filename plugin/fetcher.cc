@@ -190,7 +190,8 @@ bool Fetcher::start_one_waiting(TimePoint at) {
         (best != nullptr && rank(*best) <= rank(*transfer)))
       continue;
     Mirrors::Set not_those = transfer->refused | transfer->avoided;
-    if (!mirrors_.other_healthy(not_those))
+    // Not if the others are aside, too, or want to be left alone.
+    if (!mirrors_.other_healthy(not_those) || !mirrors_.may_ask(at, not_those))
       not_those = transfer->refused;
     if (Mirror *asked = mirrors_.soonest(transfer->missing(), at, not_those)) {
       best = transfer.get();

@@ -34,6 +34,7 @@ constexpr double kSlowAnswer_s = 10;
 // With other mirrors there to be asked, of any: a server that thinks so long is the
 // slower one.  And a lost packet may be sent for the third time by then.
 constexpr Duration kSilence = std::chrono::seconds(2);
+constexpr unsigned kMaxSilences = 5; // a minute, as long as `timeout` usually is
 // A new connection's handshakes and slow start, in round trips.
 constexpr double kStartTrips = 10;
 
@@ -80,38 +81,46 @@ void Fetcher::overtake_laggards(TimePoint at) {
   }
 }
 
-// A mirror of which nothing has come for long, with others there to be asked.
+// A mirror of which nothing has come for long, with others there to be asked.  Each time
+// that a transfer is moved it is given twice the patience: they may all think so long
+// about its bytes.
 void Fetcher::leave_silent(TimePoint at) {
   if (mirrors_.size() == 1)
     return;
   for (Mirror &mirror : mirrors_) {
     Duration patience =
         kSilence + from_seconds(kStartTrips * mirror.flow.round_trip_s() + mirror.flow.think_s());
-    if (mirror.in_flight == 0 || !mirrors_.healthy(mirror) || at - mirror.last_heard < patience ||
+    if (mirror.in_flight == 0 || at - mirror.last_heard < patience ||
         !mirrors_.other_healthy(mirrors_.bit(mirror)))
       continue;
     std::string asked;
     bool sent = false;
-    for (const auto &transfer : transfers_)
+    for (const auto &transfer : transfers_) {
       // What has all its bytes waits for the end of the answer, which may not come: there
       // is nothing left to ask for.
-      if (transfer->running && transfer->mirror == &mirror && !transfer->complete()) {
-        if (asked.empty())
-          asked = request_text(redact_url(mirror.url), transfer->asked());
-        if (engine_.asked_at(transfer->attempt_id) != TimePoint::max())
-          sent = true;
-        // It counts, or mirrors that are silent in turns would be asked for ever: when
-        // its time is over `timeout` ends it.
-        if (left_ms(*transfer, at) == 0)
-          continue;
-        ask_again(*transfer, at, mirrors_.bit(mirror));
-        ++transfer->attempts;
-      }
-    mirrors_.set_aside(
-        mirror,
-        fmt::format("{}: {} for {:.1f} seconds", asked, sent ? "no byte" : "waits for a script",
-                    to_seconds(patience)),
-        at);
+      if (!transfer->running || transfer->mirror != &mirror || transfer->complete() ||
+          at - std::max(mirror.last_heard, transfer->this_attempt) <
+              patience * (1 << std::min(transfer->silences, kMaxSilences)))
+        continue;
+      // It counts, or mirrors that are silent in turns would be asked for ever: when its
+      // time or its attempts are over `timeout` ends it.
+      bool over = transfer->attempts > policy_.retries && transfer->silences + 1 >= mirrors_.size();
+      if (left_ms(*transfer, at) == 0 || over)
+        continue;
+      if (asked.empty())
+        asked = request_text(redact_url(mirror.url), transfer->asked());
+      if (engine_.asked_at(transfer->attempt_id) != TimePoint::max())
+        sent = true;
+      ask_again(*transfer, at, mirrors_.bit(mirror));
+      ++transfer->attempts;
+      ++transfer->silences;
+    }
+    if (!asked.empty())
+      mirrors_.set_aside(
+          mirror,
+          fmt::format("{}: {} for {:.1f} seconds", asked, sent ? "no byte" : "waits for a script",
+                      to_seconds(at - mirror.last_heard)),
+          at);
   }
 }
 

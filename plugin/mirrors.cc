@@ -67,9 +67,9 @@ bool Mirrors::candidate(const Mirror &mirror, Set not_those) const {
          (!mirror.aside || !other_healthy(not_those));
 }
 
-bool Mirrors::may_ask(TimePoint now) const {
+bool Mirrors::may_ask(TimePoint now, Set not_those) const {
   return std::any_of(mirrors_.begin(), mirrors_.end(), [&](const Mirror &mirror) {
-    return candidate(mirror, 0) && mirror.route.may_ask(now);
+    return candidate(mirror, not_those) && mirror.route.may_ask(now);
   });
 }
 

@@ -106,8 +106,8 @@ public:
   // Is there one that is, besides NOT_THOSE?
   bool other_healthy(Set not_those) const;
 
-  // May any be asked?  If not, not before then, unless something ends.
-  bool may_ask(TimePoint now) const;
+  // May any be asked, but NOT_THOSE?  If not, not before then, unless something ends.
+  bool may_ask(TimePoint now, Set not_those = 0) const;
   TimePoint not_before() const;
   // When one more may be.
   TimePoint next_may_ask(TimePoint now) const;

@@ -107,6 +107,7 @@ public:
   unsigned refusals = 0; // by targets that are not asked any more (route.h), in a row
   unsigned attempts_in_all = 0;
   unsigned replacements = 0; // of slow connections
+  unsigned silences = 0;     // of mirrors, since there was progress
   TimePoint first_attempt{}, this_attempt{}, first_byte{}, not_before{};
   uint64_t received = 0;        // by this attempt
   uint64_t asked_with = 0;      // bytes in flight when it was asked for

@@ -91,7 +91,7 @@ END
 lines () { grep -cE "$1 GET .*bytes $((5 << 20))-" "$nbdkit_err" || true; }
 in_turns=$(lines 'another mirror is asked:') waits=$(lines 'retry in [0-9]+ ms:')
 expect_at_most "turns without a wait" "$in_turns" $((waits + 1))
-expect_text "message" "$nbdkit_err" "error: GET .*bytes 5242880-.*tried 9 times"
+expect_text "message" "$nbdkit_err" "error: GET .*bytes 5242880-.*tried (9|10) times"
 stop_nbdkit
 
 # The script for the login of one takes its time: the other brings what waits for that.
@@ -110,4 +110,39 @@ END
 await_text "$nbdkit_err" "the mirror $a/pattern/16M is set aside .*: waits for a script for "
 : > "$tmp/enough"
 wait "$client_pid"
+stop_nbdkit
+
+# Both think for as long as a silence lasts about some bytes, and a half more: who is asked again is given more time.
+serve
+for x in a b; do on $x origin_faults /pattern/16M "delay=3000&at=$((5 << 20))"; done
+client << 'END'
+Reader().read(5 * MiB, 64 * KiB)
+END
+for x in a b; do
+    origin_log=$(eval echo "\$${x}_log")
+    expect_at_most "requests" "$(log_values request range path=/pattern/16M | grep -c "^$((5 << 20))-")" 2
+done
+stop_nbdkit
+
+# Both are silent about some bytes for ever, and there is no limit of time: retries= is one.
+serve retries=1 retry-max-time=0 timeout=$((3 * time_factor))
+for x in a b; do on $x origin_faults /pattern/16M "stall-header&at=$((5 << 20))"; done
+client << 'END'
+expect_error(errno.EIO, Reader().read, 5 * MiB, 64 * KiB)
+END
+stop_nbdkit
+
+# All are aside, and one that is asked nevertheless is silent: it is left for another that comes back.
+serve timeout=60
+for x in a b; do on $x origin_ctl "listen?mode=refuse"; on $x origin_ctl drop; done
+on b origin_faults /pattern/16M "status=503&at=16777215&stall-header&at=$((5 << 20))"
+start_client << 'END'
+Reader().read(5 * MiB, 64 * KiB)
+END
+for url in "$a" "$b"; do await_text "$nbdkit_err" "mirror $url/pattern/16M is set aside"; done
+on b origin_ctl "listen?mode=ok"
+await_text "$b_log" "request .*range=$((5 << 20))-"
+on a origin_ctl "listen?mode=ok"
+wait "$client_pid"
+expect_no_text "an answer that was waited for" "$nbdkit_err" "no byte for 60 seconds"
 stop_nbdkit

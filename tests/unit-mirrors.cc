@@ -239,6 +239,7 @@ TEST_CASE("one that is in doubt is asked once, the other meanwhile", "[mirrors]"
   CHECK(w.mirrors.may_ask(w.at));
   CHECK(w.mirrors.soonest(kBlock, w.at) == &w.b);
   CHECK(w.mirrors.next_may_ask(w.at) == w.a.route.not_before());
+  CHECK_FALSE(w.mirrors.may_ask(w.at, w.mirrors.bit(w.b)));
   w.mirrors.set_aside(w.b, "it fails", w.at);
   CHECK_FALSE(w.mirrors.may_ask(w.at)); // a is not aside, and must be waited for
   CHECK(w.mirrors.not_before() == w.a.route.not_before());
