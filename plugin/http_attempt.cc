@@ -25,6 +25,9 @@ constexpr unsigned kMaxRedirects = 10; // curl's own limit is 50, or none before
 // no longer than this: a new connection would cost more.
 constexpr uint64_t kSmallBody = 16 << 10;
 
+// More than this of headers is allowed (http_headers.h), but has to come in `timeout`.
+constexpr size_t kOrdinaryHead = 16 << 10;
+
 constexpr int kTooLarge = 100; // CURLE_TOO_LARGE of libcurl 8.6
 
 CURL *as_easy(void *p) { return static_cast<CURL *>(p); }
@@ -32,13 +35,14 @@ CURL *as_easy(void *p) { return static_cast<CURL *>(p); }
 } // namespace
 
 // Return values other than those asked for make libcurl end the transfer.
-// Nothing may be thrown through libcurl.
+// Nothing may be thrown through libcurl, so what ends for want of memory only notes it.
 struct HttpAttempt::Callbacks {
   static size_t header(char *data, size_t size, size_t n, void *opaque) {
     auto &attempt = *static_cast<HttpAttempt *>(opaque);
     size_t bytes = size * n;
     try {
-      attempt.heard(bytes);
+      // Those that go on for ever are no progress, however fast they come.
+      attempt.heard(attempt.head_.head_bytes < kOrdinaryHead ? bytes : 0);
       attempt.head_.add_line({data, bytes}, std::time(nullptr));
       if (attempt.head_.too_long()) {
         attempt.own_error_ =
@@ -48,6 +52,10 @@ struct HttpAttempt::Callbacks {
                   {}};
         return 0;
       }
+      if (!attempt.head_.complete)
+        attempt.needless_since_.reset();
+      else if (attempt.head_.status >= 300 && !attempt.needless_since_)
+        attempt.needless_since_ = attempt.last_heard_;
       if (attempt.head_.complete && !attempt.judged_)
         attempt.weigh_credentials();
       if (attempt.stale_refusal_)
@@ -59,7 +67,7 @@ struct HttpAttempt::Callbacks {
       }
       return bytes;
     } catch (const std::exception &) {
-      attempt.own_error_ = no_memory("receiving headers");
+      attempt.out_of_memory_ = true;
       return 0;
     }
   }
@@ -69,23 +77,24 @@ struct HttpAttempt::Callbacks {
     size_t bytes = size * n;
     try {
       attempt.heard(bytes);
-      if (attempt.stale_refusal_)
-        return bytes;
-      if (attempt.is_redirect()) // its body is a page for people
-        return (attempt.skipped_bytes_ += bytes) <= kSmallBody ? bytes : bytes + 1;
-      if (!attempt.judged_ && !attempt.judge())
+      // Of a redirect it is a page for people.
+      bool unwanted = attempt.stale_refusal_ || attempt.is_redirect();
+      if (!unwanted && !attempt.judged_ && !attempt.judge())
         return bytes + 1;
-      if (attempt.discarding_)
-        return bytes;
+      // No more than it might have, whatever Content-Length said beside `chunked`.
+      if (unwanted || attempt.discarding_)
+        return (attempt.skipped_bytes_ += bytes) <= kSmallBody ? bytes : bytes + 1;
       attempt.body_bytes_ += bytes;
       attempt.stats_.bytes_fetched.add(bytes);
       if (!attempt.receiver_->on_body({data, bytes})) {
         attempt.stopped_ = true;
         return bytes + 1;
       }
+      if (attempt.all_has_come())
+        attempt.needless_since_ = attempt.last_heard_;
       return bytes;
     } catch (const std::exception &) {
-      attempt.own_error_ = no_memory("receiving data");
+      attempt.out_of_memory_ = true;
       return bytes + 1;
     }
   }
@@ -138,7 +147,7 @@ Result<void> HttpAttempt::set_up() {
     return ok;
   error_text_ = std::make_unique<char[]>(CURL_ERROR_SIZE);
   CURL *c = as_easy(easy_);
-  bool ok = sockets_.attach(c);
+  bool ok = sockets_.attach(c, opener_);
   auto set = [&](CURLoption option, auto value) {
     ok = curl_easy_setopt(c, option, value) == CURLE_OK && ok;
   };
@@ -178,6 +187,9 @@ void HttpAttempt::forget_answer() {
   head_ = {};
   skipped_bytes_ = 0;
   judged_ = stopped_ = discarding_ = stale_refusal_ = false;
+  needless_since_.reset();
+  opener_.error = 0;
+  out_of_memory_ = false;
   own_error_.reset();
   body_bytes_ = 0;
   error_text_[0] = '\0';
@@ -209,6 +221,12 @@ void HttpAttempt::heard(size_t bytes) {
     last_progress_ = last_heard_;
     since_progress_ = 0;
   }
+}
+
+// Of a redirect that was followed, or had been before; else empty.
+std::string HttpAttempt::redirected_from() const {
+  bool led = !asked_.configured.empty() && asked_.configured != asked_.url;
+  return led ? redact_url(asked_.configured) : "";
 }
 
 std::string HttpAttempt::request() const {
@@ -244,12 +262,29 @@ bool HttpAttempt::head_is_final() const {
 // False: end the transfer.
 bool HttpAttempt::judge() {
   judged_ = true;
+  head_.elsewhere = !options_.trusted(asked_.url);
+  head_.redirected_from = redirected_from();
+  if (head_.status >= 400)
+    head_.certificate = options_.asked_how(asked_.url).certificate;
   // In clear the proxy reads and answers requests itself.
   if (head_.status >= 400 && asked_.url.starts_with("http:"))
     head_.via = options_.asked_how(asked_.url).via.proxy;
   stopped_ = !receiver_->on_head(head_, asked_.url);
   discarding_ = stopped_ && head_.content_length.value_or(UINT64_MAX) <= kSmallBody;
+  if (discarding_ && !needless_since_)
+    needless_since_ = last_heard_;
   return !stopped_ || discarding_;
+}
+
+bool HttpAttempt::all_has_come() const {
+  const auto &range = head_.content_range;
+  return range && range->first && range->last && body_bytes_ > *range->last - *range->first;
+}
+
+bool HttpAttempt::connecting() const {
+  curl_off_t us = 0;
+  curl_easy_getinfo(as_easy(easy_), CURLINFO_PRETRANSFER_TIME_T, &us);
+  return us == 0;
 }
 
 bool HttpAttempt::multiplexed() const {
@@ -301,6 +336,8 @@ std::optional<std::string> HttpAttempt::redirected_to() {
 void HttpAttempt::go_on(std::string url) {
   count_connections();
   ++redirects_;
+  if (asked_.configured.empty())
+    asked_.configured = asked_.url;
   asked_.url = std::move(url);
 }
 
@@ -315,6 +352,8 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
     unasked.error = std::move(own_error_);
     return unasked;
   }
+  if (out_of_memory_)
+    own_error_ = no_memory("receiving an answer");
   // An answer without a body, or one that libcurl might have gone on from.  One that
   // ends within its head is well in libcurl's eyes.
   if (curl_code == CURLE_OK && !judged_ && !own_error_) {
@@ -349,7 +388,10 @@ HttpOutcome HttpAttempt::outcome(int curl_code) {
   else if (curl_code != CURLE_OK && !stopped_) {
     AskedHow how = options_.asked_how(asked_.url);
     curl_easy_getinfo(as_easy(easy_), CURLINFO_HTTP_CONNECTCODE, &how.connect_status);
+    how.socket_error = opener_.error;
     outcome.error = error_from_curl(curl_code, error_text_.get(), request(), how);
+    if (std::string from = redirected_from(); !from.empty())
+      outcome.error->what += fmt::format(" ({} redirects there)", from);
   }
 
   count_connections();

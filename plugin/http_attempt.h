@@ -110,12 +110,17 @@ public:
   TimePoint asked_at() const { return waiting_ ? TimePoint::max() : hop_started_; }
   // When it last began, had all of a head, or had brought kLeastRate for `timeout`.
   TimePoint last_progress() const { return last_progress_; }
+  // Since when nothing that may still come of the answer matters: it is refused, leads
+  // elsewhere, or has brought all the bytes that it told.
+  std::optional<TimePoint> needless_since() const { return needless_since_; }
   // Has a byte come since TIME?
   bool heard_since(TimePoint time) const {
     return last_heard_ > hop_started_ && last_heard_ >= time;
   }
   // The number of its connection; none while it has none, or a Unix socket.
   std::optional<unsigned> connection() const { return sockets_.number_of(easy_); }
+  // Is its connection being made?  For that there is another limit.
+  bool connecting() const;
   bool answered() const { return head_.status != 0; }
   long status() const { return head_.status; }
   const std::string &url() const { return asked_.url; }
@@ -136,9 +141,11 @@ private:
   void forget_answer();
   void weigh_credentials();
   bool is_redirect() const;
+  std::string redirected_from() const;
   std::string why_not_followed(const std::string &url) const;
   bool head_is_final() const;
   bool judge();
+  bool all_has_come() const;
   void count_connections();
   void heard(size_t bytes);
 
@@ -146,6 +153,7 @@ private:
   HttpSockets &sockets_;
   Stats &stats_;
   void *easy_ = nullptr;
+  HttpSockets::Opener opener_{sockets_};
   std::unique_ptr<char[]> error_text_; // libcurl's words
   HttpCredentials::Told told_;         // for the handle's sake
 
@@ -163,9 +171,11 @@ private:
   bool judged_ = false;     // on_head() was called
   bool stopped_ = false;    // the receiver wants no more
   bool discarding_ = false; // and what is left of the body is little
+  std::optional<TimePoint> needless_since_;
+  bool out_of_memory_ = false;
   std::optional<Error> own_error_;
   uint64_t body_bytes_ = 0;
-  uint64_t skipped_bytes_ = 0; // of a redirect's body
+  uint64_t skipped_bytes_ = 0; // of a body that nobody wants
   TimePoint started_, hop_started_, last_heard_, last_progress_;
   uint64_t since_progress_ = 0; // bytes
 };

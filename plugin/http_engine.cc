@@ -35,6 +35,11 @@ constexpr Duration kNoMemoryPause = std::chrono::milliseconds(50);
 // How often attempts are looked at for lack of progress.
 constexpr Duration kProgressTick = std::chrono::milliseconds(250);
 
+// How long to wait for the end of an answer that does not matter, for the sake of its
+// connection: another costs less than that on most links.  Chunks need not end, and of
+// a refusal's page the rest may not come.
+constexpr Duration kPatienceForEnd = std::chrono::seconds(1);
+
 CURLM *as_multi(void *p) { return static_cast<CURLM *>(p); }
 
 } // namespace
@@ -241,7 +246,7 @@ bool HttpEngine::multiplexed(AttemptId id) const {
 void HttpEngine::turn(Duration most) {
   const Renewal &renewal = options_->renewal();
   TimePoint until = std::min({next_turn_, now() + most, renewal.next_look()});
-  if (!active_.empty() && timeout_s_ > 0)
+  if (!active_.empty())
     until = std::min(until, next_check_);
   // Rounded up, or the loop would spin through the last millisecond.
   int64_t wait_ms = std::max<int64_t>(0, (us_between(now(), until) + 999) / 1000);
@@ -299,12 +304,19 @@ void HttpEngine::finish(size_t index, int curl_code) {
 }
 
 void HttpEngine::check_progress(TimePoint at) {
-  if (timeout_s_ == 0 || at < next_check_)
+  if (at < next_check_)
     return;
   next_check_ = at + kProgressTick;
-  for (size_t i = 0; i < active_.size();) {
+  for (size_t i = 0; i < active_.size();) { // finish() moves another to place i
     HttpAttempt &attempt = *active_[i];
-    if (attempt.waiting() || at - attempt.last_progress() < std::chrono::seconds(timeout_s_)) {
+    if (!attempt.waiting() && attempt.needless_since() &&
+        at - *attempt.needless_since() >= kPatienceForEnd) {
+      finish(i, CURLE_OK);
+      continue;
+    }
+    bool other_limit = options_->config().connect_timeout_s && attempt.connecting();
+    if (timeout_s_ == 0 || attempt.waiting() || other_limit ||
+        at - attempt.last_progress() < std::chrono::seconds(timeout_s_)) {
       ++i;
       continue;
     }
@@ -319,7 +331,7 @@ void HttpEngine::check_progress(TimePoint at) {
                     timeout_s_, attempt.body_bytes()),
         {}});
     cut_if_dead(attempt, at - std::chrono::seconds(timeout_s_));
-    finish(i, CURLE_OPERATION_TIMEDOUT); // another has moved to place i
+    finish(i, CURLE_OPERATION_TIMEDOUT);
   }
 }
 
@@ -344,16 +356,16 @@ Result<void> HttpEngine::start_thread() {
   sigset_t all, before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  Result<void> result;
   try {
     thread_ = std::thread([this] { run(); });
     pthread_setname_np(thread_.native_handle(), "httpcache");
-  } catch (const std::system_error &e) {
-    result = Error{ErrorKind::LocalIo, EAGAIN, 0,
-                   fmt::format("cannot start the HTTP thread: {}", e.what()), {}};
+  } catch (const std::exception &e) { // no thread, or no memory
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    return Error{ErrorKind::LocalIo, EAGAIN, 0,
+                 fmt::format("cannot start the HTTP thread: {}", e.what()), {}};
   }
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  return result;
+  return {};
 }
 
 void HttpEngine::run() {

@@ -27,7 +27,10 @@
 //
 // Nothing waits for ever: an attempt that brings neither header nor body, or less
 // than kLeastRate, for `timeout` seconds ends with a Transient error, whatever
-// libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).
+// libcurl thinks of it (7.88 can wait for ever on a header line that is one NUL).  While
+// its connection is made `connect-timeout` is the limit, if it was given.  What does not
+// matter of an answer, the page of a refusal or the end of a body that is all there, is
+// waited for a second and no longer.
 //
 // No memory is no end either: where std::bad_alloc comes up in a turn, all attempts
 // and connections are dropped, the client is told, and a moment later it goes on

@@ -3,6 +3,9 @@
 
 #include "http_errors.h"
 
+#include <cerrno>
+#include <cstring>
+
 #include <curl/curl.h>
 #include <fmt/format.h>
 
@@ -22,11 +25,35 @@ bool is_no_tls(CURLcode code, std::string_view detail) {
 
 bool has(std::string_view text, std::string_view part) { return text.find(part) != text.npos; }
 
+// No socket could be opened for it, on this machine.
+bool is_no_socket(CURLcode code, const AskedHow &how) {
+  bool no_address = how.socket_error == EAFNOSUPPORT; // without IPv6, say: others were tried
+  return code == CURLE_COULDNT_CONNECT && how.socket_error != 0 && !no_address;
+}
+
+// A SOCKS proxy says that it could not get through to the server: of version 5 replies 1
+// and 3 to 6 (RFC 1928), of version 4 reply 91.
+bool is_socks_unreachable(CURLcode code, std::string_view detail) {
+  if (code != CURLE_PROXY)
+    return false;
+  for (std::string_view reply : {"(1)", "(3)", "(4)", "(5)", "(6)", "(91)"})
+    if (has(detail, "complete SOCKS") && has(detail, reply))
+      return true;
+  return false;
+}
+
+// Something that is no proxy's URL stands in the environment.
+bool is_bad_proxy(std::string_view detail) { return has(detail, "nsupported proxy"); }
+
 // What the other side says of our side of the handshake: by OpenSSL's words and
 // GnuTLS's.  With TLS 1.3 it comes after the handshake, as an error of reading.
 enum class Alert { None, WantsCertificate, RefusesCertificate, Version, Handshake };
 Alert alert_of(std::string_view detail) {
   std::string text = to_lower(detail);
+  // So libcurl calls the alert "certificate expired", which is about ours; of the
+  // server's it would say what is wrong.
+  if (text == "ssl certificate verification failed")
+    return Alert::RefusesCertificate;
   if (!has(text, "alert"))
     return Alert::None;
   if (has(text, "certificate required") || has(text, "certificate_required"))
@@ -64,6 +91,8 @@ bool is_of_proxy(CURLcode code, std::string_view detail, const AskedHow &how) {
     return false;
   if (code == CURLE_COULDNT_RESOLVE_PROXY || code == CURLE_PROXY || connect_refused(code, how))
     return true;
+  if (is_no_socket(code, how))
+    return false;
   // TLS with the server comes when there is a tunnel, with the proxy before.
   if (is_of_tls(code))
     return via.is_https && how.connect_status == 0;
@@ -88,8 +117,12 @@ ErrorKind kind_of(CURLcode code, std::string_view detail, const AskedHow &how) {
     return how.connect_status >= 500 || how.connect_status == 408 || how.connect_status == 429
                ? ErrorKind::Transient
                : ErrorKind::Permanent;
-  if (is_no_tls(code, detail) || alert_of(detail) != Alert::None)
+  if (is_no_tls(code, detail) || alert_of(detail) != Alert::None || is_bad_proxy(detail))
     return ErrorKind::Permanent;
+  // Bytes behind the end of an answer, on a connection that is used again, look like it.
+  if (is_socks_unreachable(code, detail) ||
+      (code == CURLE_UNSUPPORTED_PROTOCOL && has(detail, "HTTP/0.9")))
+    return ErrorKind::Transient;
   switch (code) {
   case CURLE_COULDNT_RESOLVE_PROXY: // name servers fail for a while
   case CURLE_COULDNT_RESOLVE_HOST:
@@ -155,7 +188,7 @@ std::string certificate_advice(std::string_view detail, bool of_proxy) {
 
 std::string proxy_advice(CURLcode code, std::string_view detail, const AskedHow &how) {
   std::string_view key = how.via.from_environment
-                             ? "http_proxy or https_proxy in the environment"
+                             ? "http_proxy, https_proxy or all_proxy in the environment"
                              : "proxy=";
   if (connect_refused(code, how))
     return how.connect_status == 407 || how.connect_status == 401
@@ -178,6 +211,8 @@ std::string proxy_advice(CURLcode code, std::string_view detail, const AskedHow 
   case CURLE_COULDNT_CONNECT:
     return fmt::format("; check that the proxy runs, and the port in {}", key);
   case CURLE_PROXY:
+    if (is_socks_unreachable(code, detail))
+      return "; it could not connect to that host and port";
     return how.via.is_socks ? "; does it want a login (proxy-user=, proxy-password=), or not let "
                               "you to that host?"
                             : "";
@@ -192,7 +227,8 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
   switch (alert_of(detail)) {
   case Alert::WantsCertificate:
   case Alert::RefusesCertificate:
-    return how.certificate ? "; the server does not accept the certificate of sslcert="
+    return how.certificate ? "; the server does not accept the certificate of sslcert=: is it of "
+                             "the right CA, and has it not expired?"
                            : "; the server wants a certificate of the client: give sslcert= and "
                              "sslkey=";
   case Alert::Version:
@@ -206,6 +242,8 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
   case Alert::None:
     break;
   }
+  if (is_bad_proxy(detail)) // proxy= was checked
+    return "; check http_proxy, https_proxy and all_proxy in the environment";
   // libcurl 7.88 loses OpenSSL's words of TLS within TLS.
   if (code == CURLE_SSL_CONNECT_ERROR && how.via.is_https && how.connect_status == 200)
     return "; through an https proxy it is not told why: it may be that the server's certificate "
@@ -231,6 +269,11 @@ std::string advice(CURLcode code, std::string_view detail, const AskedHow &how) 
     return has(detail, "thread failed") ? "; this system gives nbdkit no more threads"
                                         : "; check the host name in the URL";
   case CURLE_COULDNT_CONNECT:
+    if (is_no_socket(code, how))
+      return how.socket_error == EMFILE || how.socket_error == ENFILE
+                 ? "; nbdkit may open no more files: raise its limit (ulimit -n), or lower "
+                   "connections="
+                 : "";
     if (!how.unix_socket.empty())
       return fmt::format("; it was tried through unix-socket-path={}: check that a server listens "
                          "there",
@@ -261,6 +304,8 @@ Error error_from_curl(int code_number, std::string_view detail, std::string_view
   bool misleading = code == CURLE_COULDNT_CONNECT && !how.unix_socket.empty();
   if (connect_refused(code, how))
     what = fmt::format("answered {} to CONNECT", how.connect_status);
+  else if (is_no_socket(code, how))
+    what = fmt::format("no socket: {}", strerror(how.socket_error));
   else if (!detail.empty() && detail != what && !misleading)
     what += fmt::format(": {}", escape_controls(redact_text(detail)));
   std::string place(request);

@@ -31,6 +31,7 @@ struct AskedHow {
   Via via = {};
   long connect_status = 0;  // what the proxy answered to CONNECT; 0: nothing
   bool certificate = false; // a client certificate was at hand
+  int socket_error = 0;     // errno, where no socket could be opened; else 0
 };
 
 // CODE is a CURLcode, not CURLE_OK.  DETAIL is curl's error buffer, which may

@@ -294,12 +294,17 @@ bool ResponseHead::is_encoded() const {
          !equal_nocase(content_encoding, "identity");
 }
 
+bool ResponseHead::is_transfer_coded() const {
+  return !transfer_encoding.empty() && !equal_nocase(transfer_encoding, "chunked") &&
+         !equal_nocase(transfer_encoding, "identity");
+}
+
 ResponseHead::Field ResponseHead::field_of(std::string_view name) {
   struct Known {
     std::string_view name;
     Field field;
   };
-  constexpr std::array<Known, 9> kKnown = {{
+  constexpr std::array<Known, 10> kKnown = {{
       {"accept-ranges", Field::AcceptRanges},
       {"content-encoding", Field::ContentEncoding},
       {"content-length", Field::ContentLength},
@@ -309,6 +314,7 @@ ResponseHead::Field ResponseHead::field_of(std::string_view name) {
       {"last-modified", Field::LastModified},
       {"location", Field::Location},
       {"retry-after", Field::RetryAfter},
+      {"transfer-encoding", Field::TransferEncoding},
   }};
   for (const Known &known : kKnown)
     if (equal_nocase(name, known.name))
@@ -322,8 +328,10 @@ void ResponseHead::mark_malformed(std::string_view why,
     return; // the first reason is the best
   malformed = why;
   malformed += " '";
-  malformed += escape_controls(value.substr(0, kMaxQuoted));
-  malformed += value.size() > kMaxQuoted ? "...'" : "'";
+  // Hidden first: the beginning of a secret could be what is left of it.
+  std::string shown = redact_text(value);
+  bool cut = shown.size() > kMaxQuoted;
+  malformed += cut ? escape_controls(shown.substr(0, kMaxQuoted)) + "...'" : shown + "'";
 }
 
 // "HTTP/1.1 206 Partial Content", "HTTP/2 206 ".  Starts the next head.
@@ -400,6 +408,9 @@ void ResponseHead::take_field(Field field, std::string_view value,
     // Nonsense is as good as no wish at all.
     if (!retry_after_s)
       retry_after_s = parse_retry_after(value, now_unix_s);
+    break;
+  case Field::TransferEncoding:
+    join(transfer_encoding, value);
     break;
   }
 }

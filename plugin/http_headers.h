@@ -54,6 +54,7 @@ struct ResponseHead {
   bool etag_weak = false;
   std::string last_modified;    // opaque: compared, never understood
   std::string content_encoding; // as sent; empty: none
+  std::string transfer_encoding; // as sent; empty: none
   std::string content_type;     // as sent
   bool accept_ranges_none = false;
   std::optional<uint32_t> retry_after_s; // uncapped; 0 for a date gone by
@@ -61,6 +62,9 @@ struct ResponseHead {
 
   std::string via;              // the proxy it may be of, fit to be shown; set by
                                 // whoever knows it; empty: none
+  bool elsewhere = false; // not of the origin of url=, so it was given no login; as via
+  bool certificate = false;    // of the client, was at hand; as via
+  std::string redirected_from; // the URL that led there, as via; empty: it was asked itself
   std::string scripts;   // the parameters whose scripts gave what was asked with, as
                          // via; empty: none
   std::string malformed; // what was wrong, escaped and short; empty: nothing
@@ -79,6 +83,9 @@ struct ResponseHead {
   bool is_web_page() const;
   // Is the body encoded (gzip...)?  `identity` means no.
   bool is_encoded() const;
+  // Is it coded for the transfer by anything but chunks, which libcurl takes off?  What
+  // else there is libcurl hands over as it comes.
+  bool is_transfer_coded() const;
 
 private:
   enum class Field : uint8_t {
@@ -92,6 +99,7 @@ private:
     LastModified,
     Location,
     RetryAfter,
+    TransferEncoding,
   };
   static Field field_of(std::string_view name);
   bool take_status_line(std::string_view line);

@@ -30,6 +30,7 @@ namespace httpcache {
 // Asks for RANGE of URL.
 struct HttpRequest {
   std::string url;
+  std::string configured = ""; // the URL that leads there, for messages; empty: `url`
   ByteSpan range;
   bool follow_redirects = true; // else one is an answer like any other
   bool past_caches = false;     // no cache on the way may answer from what it holds
@@ -51,6 +52,8 @@ public:
   // origin.  What is returned must be kept until EASY asks again.
   Result<HttpCredentials::Told> ask(void *easy, const HttpRequest &request) const;
 
+  // Is URL of the configured origin, and so gets its credentials?
+  bool trusted(const std::string &url) const { return credentials_->trusted(url); }
   // Does a request for URL have to wait until a script has run?
   bool must_wait(const std::string &url, TimePoint now) const;
   Renewal &renewal() const { return credentials_->renewal(); }

@@ -4,6 +4,7 @@
 #include "http_sockets.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
 
 #include <netinet/in.h>
@@ -17,10 +18,13 @@ namespace httpcache {
 
 struct HttpSockets::Callbacks {
   static curl_socket_t open(void *opaque, curlsocktype, curl_sockaddr *address) {
-    auto &sockets = *static_cast<HttpSockets *>(opaque);
+    auto &opener = *static_cast<Opener *>(opaque);
+    HttpSockets &sockets = opener.sockets;
     int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    if (fd < 0)
+    if (fd < 0) {
+      opener.error = errno;
       return CURL_SOCKET_BAD;
+    }
     try {
       sockets.last_peer_.assign(reinterpret_cast<const char *>(&address->addr), address->addrlen);
       sockets.sockets_[fd] = {++sockets.last_number_, sockets.last_peer_};
@@ -36,10 +40,10 @@ struct HttpSockets::Callbacks {
   }
 };
 
-bool HttpSockets::attach(void *easy) {
+bool HttpSockets::attach(void *easy, Opener &opener) {
   CURL *c = static_cast<CURL *>(easy);
   return curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, &Callbacks::open) == CURLE_OK &&
-         curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, this) == CURLE_OK &&
+         curl_easy_setopt(c, CURLOPT_OPENSOCKETDATA, &opener) == CURLE_OK &&
          curl_easy_setopt(c, CURLOPT_CLOSESOCKETFUNCTION, &Callbacks::close) == CURLE_OK &&
          curl_easy_setopt(c, CURLOPT_CLOSESOCKETDATA, this) == CURLE_OK;
 }

@@ -9,7 +9,7 @@
 // Each has a number, for traces and to tell who shares one.
 //
 // Threads: the one that drives the engine.  Must outlive the multi handle.
-// Errors: what cannot be opened is libcurl's to report.
+// Errors: what cannot be opened is libcurl's to report; Opener has the reason.
 #ifndef HTTPCACHE_HTTP_SOCKETS_H
 #define HTTPCACHE_HTTP_SOCKETS_H
 
@@ -23,9 +23,14 @@ namespace httpcache {
 
 class HttpSockets {
 public:
+  // Of one handle, which it must outlive.
+  struct Opener {
+    HttpSockets &sockets;
+    int error = 0; // errno, if none could be opened; the handle's user takes it back to 0
+  };
   // Has the connections of EASY, a CURL*, opened and closed here.  False:
   // libcurl refuses.
-  bool attach(void *easy);
+  bool attach(void *easy, Opener &opener);
 
   // The number of the connection of EASY, a CURL*; none if it has none, or one
   // that is closed, or a Unix socket.

@@ -13,14 +13,11 @@ namespace {
 
 constexpr long kPartialContent = 206;
 
-// The errors that a cache may be suspected of go on so, behind request_text().
-constexpr std::string_view kAnswered = ": server answered ";
-
-// What a server says of itself, fit for a message.
+// What a server says of itself, fit for a message; it may say what it was told, too.
 std::string quoted(std::string_view text) {
   constexpr size_t kMost = 100;
-  return text.size() <= kMost ? escape_controls(text)
-                              : escape_controls(text.substr(0, kMost)) + "...";
+  std::string shown = redact_text(text);
+  return shown.size() <= kMost ? shown : escape_controls(shown.substr(0, kMost)) + "...";
 }
 
 // The parts of one judgement.
@@ -28,6 +25,7 @@ struct Case {
   const ResponseHead &head;
   ByteSpan asked;
   std::string_view redacted_url;
+  bool first = false; // else the object was there before
 
   Error error(ErrorKind kind, std::string_view text) const {
     Error error;
@@ -36,6 +34,8 @@ struct Case {
     error.what = request_text(redacted_url, asked);
     error.what += ": ";
     error.what += text;
+    if (!head.redirected_from.empty())
+      error.what += fmt::format(" ({} redirects there)", head.redirected_from);
     error.retry_after_s = head.retry_after_s;
     return error;
   }
@@ -70,10 +70,20 @@ std::string hint(const Case &c) {
     return fmt::format(" (is what {} prints what it wants?)", c.head.scripts);
   switch (c.head.status) {
   case 400:
-    return c.redacted_url.starts_with("http://")
-               ? " (does that port want https://?)"
-               : " (does it want a certificate of the client, sslcert=?)";
+    if (!c.first)
+      return " (has a login, or a signed URL, expired?)";
+    if (c.redacted_url.starts_with("http://"))
+      return " (does that port want https://? Or has a signed URL expired?)";
+    if (c.head.certificate)
+      return " (does it not accept the certificate of sslcert=? Or has a signed URL expired?)";
+    return c.head.elsewhere
+               ? " (has a signed URL expired?)"
+               : " (does it want a certificate of the client, sslcert=? Has a signed URL expired? "
+                 "With aws-sigv4=, are the region and the session token right?)";
   case 401:
+    if (c.head.elsewhere)
+      return " (logins are sent to the scheme, host and port of url= only; for another place give "
+             "netrc=)";
     if (!c.head.via.empty())
       return " (are user= and password=, bearer-token=, netrc=, cookie= or header=, or for the "
              "proxy proxy-user= and proxy-password=, right?)";
@@ -84,13 +94,14 @@ std::string hint(const Case &c) {
                           "expired; with aws-sigv4=, are keys, region and clock right?)";
   case 404:
   case 410:
-    return " (is the URL right?)";
+    return c.first ? " (is the URL right?)" : " (it was there before: has it been removed?)";
   case 407:
     return " (give a user name and a password that the proxy accepts as proxy-user= and "
            "proxy-password=)";
   default:
     return c.head.status >= 300 && c.head.status <= 399 && !c.head.location.empty()
-               ? " (a redirect, which followlocation=false forbids to follow)"
+               ? fmt::format(" (a redirect to {}, which followlocation=false forbids to follow)",
+                             redact_url(c.head.location))
                : "";
   }
 }
@@ -103,8 +114,12 @@ Error status_error(const Case &c) {
   if (!c.head.via.empty())
     who = c.head.status == 407 ? fmt::format("the proxy {}", c.head.via)
                                : fmt::format("server, or the proxy {},", c.head.via);
-  return c.error(kind_of_status(c.head.status),
-                 fmt::format("{} answered {}{}", who, status_text(c.head.status), hint(c)));
+  ErrorKind kind = kind_of_status(c.head.status);
+  std::string wish;
+  if (kind == ErrorKind::Transient && c.head.retry_after_s.value_or(0) > 0)
+    wish = fmt::format(", and is not to be asked again for {} s", *c.head.retry_after_s);
+  return c.error(kind,
+                 fmt::format("{} answered {}{}{}", who, status_text(c.head.status), hint(c), wish));
 }
 
 // Of a 206: is it one to be understood at all?
@@ -121,6 +136,11 @@ Result<void> check_form(const Case &c) {
         "server sent Content-Encoding '{}' although none was accepted: its "
         "bytes are not those of the file",
         quoted(head.content_encoding)));
+  if (head.is_transfer_coded())
+    return c.permanent(fmt::format(
+        "server sent Transfer-Encoding '{}' although only chunks were accepted: its bytes are "
+        "not those of the file",
+        quoted(head.transfer_encoding)));
   if (!head.content_range || !head.content_range->first ||
       !head.content_range->last)
     return c.permanent("server answered 206 Partial Content without a "
@@ -191,11 +211,19 @@ Error changed_validator(const Case &c, const Validator &was,
 // A 200 after ranges did work: a sign of change, or a node that has a bad day.
 Error later_200(const Case &c, const ObjectInfo &object) {
   const ResponseHead &head = c.head;
-  if (head.content_length && head.malformed.empty() && !head.is_encoded() &&
-      *head.content_length != object.size)
-    return changed_size(c, object.size, *head.content_length);
+  bool other_size = head.content_length && head.malformed.empty() && !head.is_encoded() &&
+                    *head.content_length != object.size;
   Validator is = validator_of(head);
-  if (compare(object.validator, is) == Verdict::Differs)
+  Verdict verdict = compare(object.validator, is);
+  // A page of some sort is no proof of change, neither one to log in at, where a signed
+  // URL or a session has expired, nor one that says that the server is down for a while.
+  bool page = other_size && verdict == Verdict::CannotTell && !object.validator.none();
+  if (page || (head.is_web_page() && head.content_length != object.size))
+    return c.transient("server answered 200 OK with a page, not with the part of the file that was "
+                       "asked for (does it want a login by now?)");
+  if (other_size)
+    return changed_size(c, object.size, *head.content_length);
+  if (verdict == Verdict::Differs)
     return changed_validator(c, object.validator, is);
   return c.transient("server answered 200 OK with the whole file, though it "
                      "did answer ranges before");
@@ -213,8 +241,12 @@ Error unexplained_416(const Case &c, std::string_view why_not) {
 Error later_416(const Case &c, const ObjectInfo &object) {
   const auto &range = c.head.content_range;
   bool told = range && range->total;
-  if (told && *range->total != object.size)
-    return changed_size(c, object.size, *range->total);
+  if (told && *range->total != object.size) {
+    // A cache may hold the version before, or a part (issue 3543 again).
+    Error error = changed_size(c, object.size, *range->total);
+    error.cache_suspected = true;
+    return error;
+  }
   return unexplained_416(c, fmt::format(", though the file has {} bytes, {}", object.size,
                                         told ? "as that answer says too"
                                              : "without telling a size"));
@@ -233,6 +265,15 @@ std::string describe(const Validator &validator) {
   if (!validator.last_modified.empty())
     return fmt::format("Last-Modified {}", quoted(validator.last_modified));
   return "no validator";
+}
+
+std::string warning_of_no_validator(const ObjectInfo &object, bool ignore_etag,
+                                    std::string_view redacted_url) {
+  if (!object.validator.none() || object.size == 0)
+    return "";
+  return fmt::format("{}: the server sends {} Last-Modified; should the object change while it is "
+                     "served, only a change of its size will be noticed",
+                     redacted_url, ignore_etag ? "no" : "neither ETag nor");
 }
 
 std::string request_text(std::string_view redacted_url, ByteSpan asked) {
@@ -295,7 +336,7 @@ std::string status_text(long status) {
 
 Result<ObjectInfo> object_from_probe(const ResponseHead &head, ByteSpan asked,
                                      std::string_view redacted_url) {
-  Case c{head, asked, redacted_url};
+  Case c{head, asked, redacted_url, true};
   ObjectInfo object;
   object.validator = validator_of(head);
   auto beyond_end = [&](uint64_t size) {
@@ -399,8 +440,9 @@ Result<ByteSpan> check_answer(const ObjectInfo &object,
 
 Error failed_past_caches(const Error &first, Error second) {
   std::string_view words = second.what;
-  size_t begin = first.what.find(kAnswered);
-  if (begin != first.what.npos && words.starts_with(first.what.substr(0, begin) + ": "))
+  // Behind request_text(), in which there are no blanks but its own.
+  size_t begin = first.what.find(": ");
+  if (begin != first.what.npos && words.starts_with(first.what.substr(0, begin + 2)))
     words.remove_prefix(begin + 2);
   second.what = fmt::format(
       "{}; asked once more past caches, with Cache-Control: no-cache: {}{}", first.what, words,

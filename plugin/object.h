@@ -30,7 +30,8 @@
 // 501 and 505 Permanent, as are other 4xx, 3xx that get here (not followed),
 // and a 2xx other than 206.  A 200 to the first request is Permanent: the
 // server ignores Range.  A later 200 is Changed when its size or validator
-// tells so, else Transient: ranges did work.  All have errno EIO:
+// tells so, else Transient: ranges did work.  A page of another size without a validator,
+// or of text/html, tells nothing of the object.  All have errno EIO:
 // nbdkit passes few others on to a client.
 //
 // A 416 to a range that lies within the object, as far as is known, may be the word of
@@ -110,6 +111,11 @@ Result<ByteSpan> check_answer(const ObjectInfo &object,
 // What is told when the request that failed with FIRST, for which a cache was
 // suspected, was made again past caches and failed with SECOND.
 Error failed_past_caches(const Error &first, Error second);
+
+// What to warn the user of where changes cannot be noticed: OBJECT has no validator, or
+// with IGNORE_ETAG none that counts.  Empty: it has one, or is empty itself.
+std::string warning_of_no_validator(const ObjectInfo &object, bool ignore_etag,
+                                    std::string_view redacted_url);
 
 // "GET https://host/disk bytes 0-262143", the start of every error text about
 // one request; also for errors that curl reports.

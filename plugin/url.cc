@@ -138,6 +138,8 @@ Result<Url> parse_url(std::string_view text, std::string_view key) {
     if (code == CURLUE_OK)
       code = curl_url_set(u, part, nullptr, 0);
   next(CURLUPART_URL, 0, url.request);
+  if (code == CURLUE_OUT_OF_MEMORY)
+    return Error{ErrorKind::LocalIo, ENOMEM, 0, "out of memory"};
   if (code != CURLUE_OK)
     return bad_url(key, text, fmt::format("malformed: {}{}", curl_url_strerror(code),
                                      password_hint(rest, "")));
@@ -304,6 +306,8 @@ Result<ProxyUrl> parse_proxy(std::string_view text) {
   next(CURLUPART_PATH, 0, path);
   next(CURLUPART_USER, CURLU_URLDECODE, proxy.user);
   next(CURLUPART_PASSWORD, CURLU_URLDECODE, proxy.password);
+  if (code == CURLUE_OUT_OF_MEMORY)
+    return Error{ErrorKind::LocalIo, ENOMEM, 0, "out of memory"};
   if (code != CURLUE_OK)
     return bad(fmt::format("malformed: {}{}", curl_url_strerror(code),
                            password_hint(rest, "proxy-")));

@@ -390,6 +390,13 @@ start_proxy ()
     proxy_port=$_port proxy_log=$_log
 }
 
+# start_socks_proxy: SOCKS 5; sets proxy_port, and proxy_log, with the reply to each CONNECT.
+start_socks_proxy ()
+{
+    _start_proxy socks5 listening
+    proxy_port=$_port proxy_log=$_log
+}
+
 # start_tls_proxy CERT KEY: TLS in front of the proxy started last; sets tls_proxy_port.
 start_tls_proxy ()
 {

@@ -69,6 +69,9 @@ answer no-length\&long=512G
 answer chunked\&short=1000\&extra=5000
 answer no-length\&extra=512G
 answer chunked\&extra=512G
+# Lines behind its end, which are taken for an answer to the next request on that connection.
+answer junk-behind=1
+answer junk-behind=2000
 
 # Not a part of the file, or not this one.
 answer ignore-range 'server ignores range requests: it answered 200 OK' 'server answered 200 OK with the whole file, though '
@@ -88,6 +91,9 @@ answer content-range=bytes%200-4095/* 'server does not tell the size of the file
 answer multipart 'server answered with multipart/byteranges'
 answer gzip "server sent Content-Encoding 'gzip' although none was accepted"
 answer gzip\&chunked "server sent Content-Encoding 'gzip' although none was accepted"
+for coding in gzip,%20chunked chunked,%20gzip deflate x-unknown chunked,%20chunked; do
+    answer "chunked&transfer-encoding=$coding" "server sent Transfer-Encoding '[a-z, -]*' although only chunks were accepted"
+done
 answer extra=5000 'server contradicts itself: Content-Range says .*, which are 4096, Content-Length says 9096'
 answer length=4095\&connection-close 'server contradicts itself'
 answer length=99999999999999999999 "server sent a malformed head: Content-Length '9"
@@ -99,6 +105,9 @@ answer nul-header 'Weird server reply: Nul byte in header'
 answer no-colon 'Weird server reply: Header without colon'
 answer nul-line "no byte for $time_factor seconds, after 0 of the body"
 answer "drip-header=5&many-headers=500" "(no byte|fewer than 256 bytes a second) for $time_factor seconds, after 0 of the body"
+# However fast, for there may be no end to them.
+answer "drip-header=1&drip-header-at=20000&big-header=20000&many-headers=2000" \
+    "(no byte|fewer than 256 bytes a second) for $time_factor seconds, after 0 of the body"
 answer big-header=101K 'server sent a header line of more than 100 KiB'
 answer endless-header=line 'server sent a header line of more than 100 KiB'
 answer endless-header 'server sent more than 262144 bytes of headers'
@@ -109,6 +118,9 @@ answer "interim=$(printf '103,%.0s' {1..8000})103" 'server sent more than 262144
 answer status=404\&padding=512G 'server answered 404 Not Found'
 answer status=503\&padding=512G 'server answered 503 Service Unavailable'
 answer status=503\&padding=512G\&chunked 'server answered 503 Service Unavailable'
+# Small ones, as Content-Length says, which libcurl does not heed beside chunks.
+answer status=404\&padding=512G\&chunked\&length=1000 'server answered 404 Not Found'
+answer status=503\&padding=512G\&chunked\&length=1000 'server answered 503 Service Unavailable'
 answer "redirect=$origin_url/elsewhere&padding=512G" 'server answered 404 Not Found'
 answer "redirect=$(urlencode "$origin_url$path?x-there")&padding=512G&times=1"
 

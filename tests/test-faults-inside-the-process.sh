@@ -64,6 +64,7 @@ origin_ctl drop
 faults 0 1000 0
 reads 1 > "$tmp/out"
 expect_no_text "reads without sockets" "$tmp/out" "reads that failed: 0"
+expect_text "message" "$nbdkit_err" 'no socket: Too many open files; nbdkit may open no more files: raise its limit'
 faults 0 0 0
 reads 2 > "$tmp/out"
 expect_text "reads with sockets again" "$tmp/out" "reads that failed: 0"

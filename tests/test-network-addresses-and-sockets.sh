@@ -38,3 +38,9 @@ for case in ':1 9 1:6 1 1' 'tcp-keepalive=false::6 1 1' 'tcp-nodelay=false:1 9 1
     expect_equal "keepalive with '$parameter'" "$(grep '^1 9 ' "$tmp/options" | sort -u)" "$keepalive"
     expect_equal "nodelay with '$parameter'" "$(grep '^6 1 ' "$tmp/options" | sort -u)" "$nodelay"
 done
+
+# HTTP/1.0: a connection for each request.
+start_origin
+"${size[@]}" http-version=1.0 readahead=0 url="$origin_url/pattern/64K" > /dev/null
+run_nbdkit 'nbdcopy --connections=1 "$uri" null:' http-version=1.0 blocksize=64K readahead=0 url="$origin_url/pattern/1M"
+expect_equal "connections" "$(log_values open conn | wc -l)" "$(log_values request id | wc -l)"

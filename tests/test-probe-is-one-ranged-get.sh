@@ -8,7 +8,7 @@ set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires python:nbd nbdinfo
 
-start_origin
+start_origin --log-headers
 for query in plain_ no-head no-accept-ranges no-validators http10 chunked; do
     origin_ctl reset
     start_nbdkit blocksize=64K readahead=0 url="$origin_url/pattern/1M?$query"
@@ -24,6 +24,10 @@ END
     expect_equal "HEADs" "$(origin_ctl "stat?key=heads")" 0
     stop_nbdkit
 done
+
+# Nothing that may be encoded is asked for, by any of them.
+expect_equal "Accept-Encoding" "$(log_values header value name=Accept-Encoding | sort -u)" identity
+expect_equal "requests with it" "$(log_values header id name=Accept-Encoding | wc -l)" "$(log_values request id | wc -l)"
 
 # Also when the export begins somewhere else in the file; the size of the file is known from the same answer.
 start_nbdkit blocksize=64K readahead=0 offset=100000 url="$origin_url/pattern/1M?offset_"

@@ -119,3 +119,28 @@ if command -v stunnel > /dev/null; then
 else
     echo "no stunnel: nothing is said of https proxies" >&2
 fi
+
+# SOCKS; the server's restart is waited for behind it, too.
+start_socks_proxy
+for scheme in socks5 socks5h; do
+    serves "$proxy_log" "CONNECT 127.0.0.1:${http_url##*:} 0" "$http_url" proxy="$scheme://127.0.0.1:$proxy_port"
+    serves "$proxy_log" "CONNECT 127.0.0.1:${https_url##*:} 0" "$https_url" proxy="$scheme://127.0.0.1:$proxy_port"
+done
+refused "the proxy socks5://127.0.0.1:$proxy_port: .*\(5\); it could not connect to that host and port" "http://$nobody" \
+    proxy="socks5://127.0.0.1:$proxy_port"
+start_origin
+start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 retry-delay=0.1 proxy="socks5://127.0.0.1:$proxy_port" \
+    url="$origin_url/pattern/1M"
+origin_ctl "listen?mode=refuse"
+origin_ctl drop
+start_client <<< 'Reader().read(512 * KiB, 64 * KiB)'
+await_text "$nbdkit_err" 'retry in .*could not connect to that host'
+origin_ctl "listen?mode=ok"
+wait "$client_pid"
+stop_nbdkit
+
+# What is none is named.
+no_port=99999
+for text in foo://127.0.0.1 ann:hunter2-env@127.0.0.1:$no_port; do
+    http_proxy=$text refused 'all_proxy in the environment' "$http_url"
+done

@@ -10,6 +10,7 @@ requires nbdinfo openssl
 
 make_certificate client ca
 make_certificate stranger other-ca
+make_certificate late ca -1
 d=$tmp/tls
 openssl ec -aes256 -passout pass:hunter2-key -in "$d/client-key.pem" -out "$d/locked.pem" 2>/dev/null
 cat "$d/client.pem" "$d/client-key.pem" > "$d/both.pem"
@@ -46,6 +47,7 @@ for version in TLSv1_2 TLSv1_3; do
     refused 'sslkey-password=' sslcert="$d/client.pem" sslkey="$d/locked.pem" sslkey-password=hunter2-wrong
     refused 'the key is that of the certificate' sslcert="$d/client.pem" sslkey="$d/stranger-key.pem"
     refused 'PEM files' sslcert="$d/ext" sslkey="$d/client-key.pem"
+    refused 'the certificate of sslcert=.*expired' sslcert="$d/late.pem" sslkey="$d/late-key.pem"
 done
 
 # Without the password nobody is asked for it, though there is a terminal.

@@ -46,3 +46,12 @@ END
 start_origin --tls "$tmp/tls/self.pem" "$tmp/tls/self-key.pem"
 run_nbdkit 'nbdinfo "$uri"' cainfo="$tmp/tls/self.pem" url="$origin_url/file" > /dev/null
 run_nbdkit 'nbdinfo "$uri"' sslverify=false url="$origin_url/file" > /dev/null
+# Nor does the name in it matter then.
+start_origin --tls "$tmp/tls/elsewhere.pem" "$tmp/tls/elsewhere-key.pem"
+run_nbdkit 'nbdinfo "$uri"' sslverify=false url="$origin_url/file" > /dev/null
+
+# Who names a CA means no others: neither the default file nor the default folder of them.
+start_origin --tls "$tls_cert" "$tls_key"
+run_nbdkit 'nbdinfo "$uri"' -D httpcache.verbose=1 -- cainfo="$tls_ca" url="$origin_url/file" > /dev/null
+expect_text "the file that was used" "$nbdkit_err" "CAfile: $tls_ca"
+expect_text "the folder that was used" "$nbdkit_err" 'CApath: none'

@@ -30,6 +30,12 @@ expect_equal "ranges after a cut at 0" "$(log_values request range "query=cut=0&
 resumed "short=1000&times=1"
 expect_equal "ranges after a short answer" \
     "$(log_values request range "query=short=1000&times=1&at=4M" | tail -n +2 | xargs)" "$at-$end $((at + 1000))-$end"
+# Every answer is, and is no failure, however short.
+for length in 600 1000 20000; do
+    start_nbdkit blocksize=64K readahead=0 retries=0 url="$origin_url/pattern/1M?short=$length"
+    client <<< 'Reader().read(128 * KiB, 256 * KiB)'
+    stop_nbdkit
+done
 resumed "cut=300000&cut-how=rst&times=1"        # how much of it came nobody knows
 resumed "long=5000&times=1"
 resumed "no-length&cut=300000&times=1"

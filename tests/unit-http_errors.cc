@@ -26,6 +26,21 @@ TEST_CASE("what may go away by itself is transient", "[http_errors]") {
   }
 }
 
+TEST_CASE("bytes behind an answer are no answer, which may pass", "[http_errors]") {
+  CHECK(error_from_curl(CURLE_UNSUPPORTED_PROTOCOL, "Received HTTP/0.9 when not allowed", "GET u").kind ==
+        ErrorKind::Transient);
+}
+
+TEST_CASE("no socket is not the server's fault", "[http_errors]") {
+  Error e = error_from_curl(CURLE_COULDNT_CONNECT, "Couldn't connect to server", "GET u", {.socket_error = EMFILE});
+  CHECK(e.kind == ErrorKind::Transient);
+  CHECK(has(e, "GET u: no socket: Too many open files; nbdkit may open no more files"));
+  CHECK_FALSE(has(e, "check that the server runs"));
+  // IPv6 that this system has not says nothing of IPv4, which could not be connected to.
+  e = error_from_curl(CURLE_COULDNT_CONNECT, "", "GET u", {.socket_error = EAFNOSUPPORT});
+  CHECK(has(e, "check that the server runs"));
+}
+
 TEST_CASE("what will not is told at once", "[http_errors]") {
   for (CURLcode code : {CURLE_PEER_FAILED_VERIFICATION, CURLE_TOO_MANY_REDIRECTS,
                         CURLE_UNSUPPORTED_PROTOCOL, CURLE_URL_MALFORMAT, CURLE_SSL_CERTPROBLEM,
@@ -141,6 +156,7 @@ TEST_CASE("what the server says of the client's certificate", "[http_errors]") {
        "give sslcert= and sslkey=", "does not accept the certificate of sslcert="},
       {CURLE_RECV_ERROR, "OpenSSL SSL_read: error:0A000418:SSL routines::tlsv1 alert unknown ca, errno 0",
        "give sslcert=", "does not accept"},
+      {CURLE_PEER_FAILED_VERIFICATION, "SSL certificate verification failed", "give sslcert=", "has it not expired?"},
       {CURLE_SSL_CONNECT_ERROR, "error:0A000410:SSL routines::sslv3 alert handshake failure",
        "it may want a certificate of the client (sslcert=", "it may not accept the certificate"},
       {CURLE_SSL_CONNECT_ERROR, "error:0A00042E:SSL routines::tlsv1 alert protocol version", "ssl-version=",
@@ -174,7 +190,7 @@ TEST_CASE("a proxy's failure names the proxy", "[http_errors]") {
   CHECK_FALSE(has(e, "p.example"));
   CHECK(has(e, "port in the URL"));
   how.via.from_environment = true;
-  CHECK(has(error_from_curl(CURLE_COULDNT_RESOLVE_PROXY, "", "GET u", how), "https_proxy in the environment"));
+  CHECK(has(error_from_curl(CURLE_COULDNT_RESOLVE_PROXY, "", "GET u", how), "http_proxy, https_proxy or all_proxy in the environment"));
 
   const struct {
     long status;
@@ -198,4 +214,31 @@ TEST_CASE("a proxy's failure names the proxy", "[http_errors]") {
   e = error_from_curl(CURLE_RECV_ERROR, "reset", "GET u", how);
   CHECK(has(e, "GET u through the proxy http://p.example:3128: "));
   CHECK(e.kind == ErrorKind::Transient);
+}
+
+TEST_CASE("a SOCKS proxy that cannot get through may later", "[http_errors]") {
+  AskedHow how;
+  how.via.proxy = "socks5://p.example:1080";
+  how.via.is_socks = true;
+  for (const char *detail : {"Can't complete SOCKS5 connection to h. (1)", "Can't complete SOCKS5 connection to h. (4)",
+                             "Can't complete SOCKS5 connection to h. (5)",
+                             "Can't complete SOCKS4 connection to 1.2.3.4:80. (91), request rejected or failed."}) {
+    Error e = error_from_curl(CURLE_PROXY, detail, "GET u", how);
+    INFO(e.what);
+    CHECK(e.kind == ErrorKind::Transient);
+    CHECK(has(e, "it could not connect to that host"));
+  }
+  for (const char *detail : {"Can't complete SOCKS5 connection to h. (2)", "User was rejected by the SOCKS5 server (5 1)."}) {
+    Error e = error_from_curl(CURLE_PROXY, detail, "GET u", how);
+    CHECK(e.kind == ErrorKind::Permanent);
+    CHECK(has(e, "proxy-user="));
+  }
+}
+
+TEST_CASE("what is no proxy in the environment is named", "[http_errors]") {
+  for (CURLcode code : {CURLE_COULDNT_CONNECT, CURLE_COULDNT_RESOLVE_PROXY}) {
+    Error e = error_from_curl(code, "Unsupported proxy scheme for 'x://p'", "GET u");
+    CHECK(e.kind == ErrorKind::Permanent);
+    CHECK(has(e, "http_proxy, https_proxy and all_proxy in the environment"));
+  }
 }

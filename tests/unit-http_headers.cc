@@ -415,6 +415,15 @@ TEST_CASE("other headers that matter", "[http_headers]") {
   CHECK(head_of({"HTTP/1.1 206 OK", "Content-Encoding: identity",
                  "Content-Encoding: gzip"})
             .is_encoded());
+  CHECK_FALSE(with("Transfer-Encoding: Chunked").is_transfer_coded());
+  CHECK_FALSE(with("Transfer-Encoding: identity").is_transfer_coded());
+  CHECK_FALSE(with("Accept-Ranges: bytes").is_transfer_coded());
+  for (std::string_view coding : {"Transfer-Encoding: gzip, chunked", "Transfer-Encoding: gzip",
+                                  "Transfer-Encoding: chunked, chunked",
+                                  "Transfer-Encoding: \vchunked", "Transfer-Encoding: x"})
+    CHECK(with(coding).is_transfer_coded());
+  CHECK(head_of({"HTTP/1.1 206 OK", "Transfer-Encoding: gzip", "Transfer-Encoding: chunked"})
+            .is_transfer_coded());
   CHECK(with("Content-Type: multipart/byteranges; boundary=x")
             .is_multipart_byteranges());
   CHECK(with("Content-Type: Multipart/ByteRanges").is_multipart_byteranges());

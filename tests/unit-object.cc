@@ -5,6 +5,7 @@
 #include "object.h"
 
 #include "catch.h"
+#include "redact.h"
 
 using namespace httpcache;
 
@@ -188,7 +189,7 @@ TEST_CASE("statuses have kinds, and names in the message", "[object]") {
       {400, ErrorKind::Permanent, "400 Bad Request"},
       {401, ErrorKind::Permanent, "401 Unauthorized (are user= and"},
       {403, ErrorKind::Permanent, "403 Forbidden (not allowed"},
-      {404, ErrorKind::Permanent, "404 Not Found (is the URL right?)"},
+      {404, ErrorKind::Permanent, "404 Not Found ("},
       {407, ErrorKind::Permanent, "407 Proxy Authentication Required"},
       {408, ErrorKind::Transient, "408 Request Timeout"},
       {410, ErrorKind::Permanent, "410 Gone"},
@@ -226,7 +227,8 @@ TEST_CASE("the text of an error is one sentence about one request",
 
 TEST_CASE("a redirect that was not followed says why", "[object]") {
   CHECK(says(probe_error(answer(301, {"Location: https://host/elsewhere"})),
-             "301 Moved Permanently (a redirect, which followlocation=false forbids to follow)"));
+             "301 Moved Permanently (a redirect to https://host/elsewhere, which followlocation=false "
+             "forbids to follow)"));
   CHECK_FALSE(says(probe_error(answer(304)), "redirect"));
 }
 
@@ -235,6 +237,8 @@ TEST_CASE("an answer's Retry-After goes along", "[object]") {
   CHECK(answer_error(object(), answer(429, {"Retry-After: 9"})).retry_after_s ==
         9u);
   CHECK_FALSE(probe_error(answer(503)).retry_after_s);
+  CHECK(says(probe_error(answer(503, {"Retry-After: 7"})), "not to be asked again for 7 s"));
+  CHECK_FALSE(says(probe_error(answer(503)), "asked again"));
 }
 
 TEST_CASE("no head at all is transient", "[object]") {
@@ -420,7 +424,7 @@ TEST_CASE("a later 416 is a change, or the server's fault", "[object]") {
   Error error = answer_error(
       object(), answer(416, {"Content-Range: bytes */50"}), {500, 599});
   CHECK(error.kind == ErrorKind::Changed);
-  CHECK_FALSE(error.cache_suspected);
+  CHECK(error.cache_suspected);
   CHECK(says(error, "from 1000 bytes to 50 bytes"));
 
   error = answer_error(object(), answer(416, {"Content-Range: bytes */1000"}),
@@ -444,6 +448,11 @@ TEST_CASE("what fails past caches too is told with what came before", "[object]"
                                            "no-cache: server answered 416"));
   CHECK(says(both, "as that answer says too (does a cache "));
 
+  first = answer_error(object(), answer(416, {"Content-Range: bytes */50"}), {500, 599});
+  both = failed_past_caches(first, first);
+  CHECK(both.kind == ErrorKind::Changed);
+  CHECK(says(both, "no-cache: the file on the server has changed, from"));
+
   // Of another URL, which is named.
   both = failed_past_caches(first, {ErrorKind::Transient, EIO, 0, "GET http://b bytes 0-9: no", {}});
   CHECK(both.kind == ErrorKind::Transient);
@@ -461,6 +470,56 @@ TEST_CASE("a later 200 is a change, or a bad day", "[object]") {
   CHECK(kind({"ETag: \"a\"", "Content-Length: 999"}) == ErrorKind::Changed);
   CHECK(kind({"Content-Length: 999", "Content-Encoding: gzip"}) ==
         ErrorKind::Transient);
+  // A page to log in at, instead of the file, which may be of that type.
+  CHECK(kind({"Content-Type: text/html", "ETag: \"b\"", "Content-Length: 999"}) ==
+        ErrorKind::Transient);
+  CHECK(kind({"Content-Length: 999"}) == ErrorKind::Transient);
+  Error page = answer_error(object(), answer(200, {"Content-Type: text/html"}));
+  CHECK(says(page, "with a page, not with the part of the file"));
+  ObjectInfo bare = object(); // its size is all that there is to compare
+  bare.validator = {};
+  CHECK(answer_error(bare, answer(200, {"Content-Length: 999"})).kind == ErrorKind::Changed);
+  CHECK(kind({"Content-Type: text/html", "ETag: \"a\"", "Content-Length: 1000"}) ==
+        ErrorKind::Transient);
+}
+
+TEST_CASE("of an answer from elsewhere it is told what led there, and who gets logins", "[object]") {
+  ResponseHead head = answer(401);
+  head.redirected_from = "http://home/disk";
+  head.elsewhere = true;
+  Error error = answer_error(object(), head);
+  CHECK(says(error, "401 Unauthorized (logins are sent to the scheme, host and port of url= only"));
+  CHECK(says(error, " (http://home/disk redirects there)"));
+  head = answer(400);
+  CHECK(says(probe_error(head), "does it want a certificate of the client, sslcert=?"));
+  head.certificate = true;
+  CHECK(says(probe_error(head), "does it not accept the certificate of sslcert=?"));
+}
+
+TEST_CASE("what the server refuses by now it may have had", "[object]") {
+  CHECK(says(answer_error(object(), answer(404)), "it was there before"));
+  CHECK(says(probe_error(answer(404)), "is the URL right?"));
+  CHECK_FALSE(says(answer_error(object(), answer(400)), "does "));
+  CHECK(says(answer_error(object(), answer(400)), "expired"));
+}
+
+TEST_CASE("a server that says secrets again is not quoted", "[object]") {
+  register_secret("hunter2-object");
+  CHECK(describe({"\"hunter2-object\"", false, ""}) == "ETag \"***\"");
+  ResponseHead head = answer(206, {"Content-Range: hunter2-object"});
+  CHECK_FALSE(says(answer_error(object(), head), "hunter2"));
+}
+
+TEST_CASE("only who has no validator is warned of", "[object]") {
+  ObjectInfo none = object();
+  none.validator = {};
+  CHECK(warning_of_no_validator(none, false, "http://h/d").starts_with(
+      "http://h/d: the server sends neither ETag nor Last-Modified"));
+  CHECK(warning_of_no_validator(none, true, "http://h/d").starts_with(
+      "http://h/d: the server sends no Last-Modified"));
+  CHECK(warning_of_no_validator(object(), false, "http://h/d").empty());
+  none.size = 0;
+  CHECK(warning_of_no_validator(none, false, "http://h/d").empty());
 }
 
 TEST_CASE("validators are described", "[object]") {

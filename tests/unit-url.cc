@@ -141,6 +141,7 @@ TEST_CASE("an origin is scheme, host and port") {
   REQUIRE(same_origin("https://h/a", "https://h:443/a"));
   REQUIRE_FALSE(same_origin("http://h/a", "https://h/a"));
   REQUIRE_FALSE(same_origin("http://h/a", "http://h:8080/a"));
+  REQUIRE_FALSE(same_origin("http://h:8443/a", "https://h:8443/a"));
   REQUIRE_FALSE(same_origin("http://h/a", "http://h.evil/a"));
   REQUIRE_FALSE(same_origin("http://h/a", "http://evil/http://h/a"));
   REQUIRE_FALSE(same_origin("http://h@evil/a", "http://h/a"));

@@ -186,7 +186,7 @@ def decide(request, faults, root):
     if "grow" in faults:
         obj = objects.Grown(obj, faults.number("grow"))
     etag, date = _validators(obj, faults)
-    headers = [("Content-Type", "application/octet-stream")]
+    headers = [("Content-Type", faults.text("content-type", "application/octet-stream"))]
     headers += [("ETag", etag)] if etag else []
     headers += [("Last-Modified", date)] if date else []
     if "no-accept-ranges" not in faults:
@@ -277,7 +277,9 @@ class Sender:
         if "endless-header" in faults:
             self._endless(head)
         if "drip-header" in faults:
-            for i in range(len(head)):
+            at_once = faults.number("drip-header-at", 0)
+            self._sock.sendall(head[:at_once])
+            for i in range(at_once, len(head)):
                 self._sock.sendall(head[i:i + 1])
                 park(self._sock, faults.number("drip-header") / 1000)
             head = b""
@@ -303,8 +305,8 @@ class Sender:
         if "cookie" in faults:
             lines.append(f"Set-Cookie: {faults.text('cookie')}")
         if "chunked" in faults:
-            lines.append("Transfer-Encoding: chunked")
-        elif "no-length" not in faults and answer.status != 304:
+            lines.append(f"Transfer-Encoding: {faults.text('transfer-encoding', 'chunked')}")
+        if "length" in faults or "chunked" not in faults and "no-length" not in faults and answer.status != 304:
             lines.append(f"Content-Length: {faults.text('length', str(answer.planned))}")
         if self._request.version == "HTTP/1.0" or self._request.header("connection", "").lower() == "close" \
                 or any(f in faults for f in ("http10", "no-length", "connection-close")):
@@ -367,8 +369,13 @@ class Sender:
                 park(self._sock, faults.number("drip") / 1000)
             if "rate" in faults:
                 park(self._sock, max(0, start + answer.sent / faults.number("rate") - time.monotonic()))
+        if "no-last-chunk" in faults:
+            self._sock.sendall(head)
+            self._ledger.stall(self._sock)
         if head or "chunked" in faults:
             self._sock.sendall(head + (b"0\r\n\r\n" if "chunked" in faults and self._request.method != "HEAD" else b""))
+        if "junk-behind" in faults:
+            self._sock.sendall(b"junk\r\n" * faults.number("junk-behind"))
 
     def _cut(self):
         raise Cut(self._faults.text("cut-how", "fin"))

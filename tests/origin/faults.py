@@ -48,14 +48,17 @@ applies to, one more for each further one, and after M again from N on; names wi
   grow=N              the object is N bytes longer (zeros)
   size-change-after=N the same as grow=512&after=N
  the header block
-  drip-header=N       one byte of it each N milliseconds
+  drip-header=N       one byte of it each N milliseconds; with drip-header-at=N, once N bytes of it were sent
+  drip-header-at=N
   ignore-range        200 with the whole object
   no-accept-ranges
   no-content-range
   content-range=TEXT  this Content-Range, literally
   no-length           no Content-Length: the close ends the body
   length=TEXT         this Content-Length, literally
-  chunked
+  chunked             without a Content-Length, unless length= gives one
+  transfer-encoding=TEXT  with chunked: this Transfer-Encoding, literally
+  content-type=TEXT   this Content-Type, literally
   http10              HTTP/1.0, closed after the answer
   connection-close    say so and do so
   close-after         close after the answer without saying so
@@ -78,6 +81,8 @@ applies to, one more for each further one, and after M again from N on; names wi
   cut=N               close after N bytes of the body, if it is longer; see cut-how
   cut-how=TEXT        fin (default; over TLS without close_notify), notify (TLS close_notify, then FIN), rst
   stall=N             send N bytes of the body, then nothing for ever (stall alone: headers only)
+  junk-behind=N       N lines behind the end of the answer that belong to nothing
+  no-last-chunk       with chunked: all of the body, then nothing for ever
   drip=N              one byte of the body each N milliseconds
   rate=N              at most N bytes of body a second
 
