@@ -342,10 +342,12 @@ Transfer &Fetcher::new_transfer(std::span<Block *const> blocks, bool demand) {
 void Fetcher::start(Transfer &transfer, Mirror &mirror, TimePoint at) {
   ByteSpan range = transfer.ask(mirror);
   transfer.warm = engine_.connections() > engine_.active();
-  std::string url = mirror.route.url();
+  HttpRequest request{.url = mirror.route.url(),
+                      .configured = mirror.url,
+                      .range = range,
+                      .past_caches = transfer.past_caches()};
   transfer.ticket = mirror.route.ask(at);
-  Result<HttpEngine::AttemptId> started = engine_.start(
-      {.url = url, .range = range, .past_caches = transfer.past_caches()}, transfer);
+  Result<HttpEngine::AttemptId> started = engine_.start(request, transfer);
   if (transfer.attempts == 0)
     transfer.first_attempt = at;
   ++transfer.attempts;

@@ -16,8 +16,10 @@ namespace {
 
 // Might another target, which the configured URL leads to by now, not refuse?
 bool is_refusal(const Error &error) {
-  return error.unreachable || error.http_status == 401 || error.http_status == 403 ||
-         error.http_status == 404 || error.http_status == 410;
+  bool expired = error.http_status == 400; // so some stores call it
+  bool page = error.http_status == 200 && error.kind != ErrorKind::Changed;
+  return error.unreachable || expired || page || error.http_status == 401 ||
+         error.http_status == 403 || error.http_status == 404 || error.http_status == 410;
 }
 
 bool is_redirect(const Error &error) {
@@ -29,10 +31,17 @@ bool is_redirect(const Error &error) {
 void Route::begin_at(const std::string &target, TimePoint now) {
   target_ = target;
   ++number_;
-  stale_ = false;
+  stale_ = failing_ = false;
   failures_ = 0;
   not_before_ = held_until_;
   last_answer_ = now;
+}
+
+void Route::leave_target(bool failing) {
+  stale_ = true;
+  failing_ = failing;
+  refusals_ = 0;
+  ++number_;
 }
 
 Route::Ticket Route::ask(TimePoint now) {
@@ -45,8 +54,10 @@ bool Route::answered(const Ticket &ticket, const std::string &effective_url, Tim
   bool found = ticket.target == number_ && (stale_ || effective_url != target_);
   if (found) {
     target_ = effective_url;
-    stale_ = false;
+    stale_ = failing_ = false;
   }
+  if (failing_ && effective_url == target_)
+    stale_ = failing_ = false; // it works again
   if (!stale_) { // else one of the old target's, which says nothing of the search
     last_answer_ = now;
     failures_ = 0;
@@ -62,8 +73,7 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
     if (!current || (ticket.resolving && !stale_))
       return Fate::Refused; // what there is to do about it another has begun or done
     if (!stale_ && target_ != url_) {
-      stale_ = true;
-      ++number_;
+      leave_target(false);
       not_before_ = held_until_;
       return Fate::Refused;
     }
@@ -71,7 +81,8 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
   if (error.kind != ErrorKind::Transient) {
     if (ticket.in_doubt) // the next may ask
       not_before_ = held_until_;
-    return error.kind == ErrorKind::Permanent && current && stale_ ? Fate::Shared : Fate::Own;
+    bool of_all = error.kind == ErrorKind::Permanent && current && stale_ && ++refusals_ > 1;
+    return of_all ? Fate::Shared : Fate::Own;
   }
 
   if (error.retry_after_s) {
@@ -85,7 +96,12 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
   if (failures_ > 0 && !ticket.in_doubt)
     return Fate::Doubt; // it began before that was known
   ++failures_;
-  Duration most = from_ms(static_cast<int64_t>(std::min<uint64_t>(most_ms, INT32_MAX)));
+  if (failures_ >= kFailures && current && !stale_ && target_ != url_)
+    leave_target(true);
+  // Or readers whose time is over, one after the other, would be as many attempts.
+  uint64_t least_ms = policy_.first_delay_ms;
+  Duration most =
+      from_ms(static_cast<int64_t>(std::clamp<uint64_t>(most_ms, least_ms, INT32_MAX)));
   not_before_ = std::max(held_until_, now + std::min(backoff(random01), most));
   return ticket.in_doubt ? Fate::Shared : Fate::Doubt;
 }
@@ -108,8 +124,8 @@ Duration Route::backoff(double random01) const {
 std::string Route::note() const {
   if (!stale_)
     return "";
-  return fmt::format(" (asked {} anew, for {}, where it had redirected to, refused)",
-                     redact_url(url_), redact_url(target_));
+  return fmt::format(" (asked {} anew, for {}, where it had redirected to, {})",
+                     redact_url(url_), redact_url(target_), failing_ ? "failed" : "refused");
 }
 
 } // namespace httpcache

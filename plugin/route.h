@@ -5,12 +5,14 @@
 // share of a server's redirects and of its troubles.
 //
 // Redirects.  The URL that the first answer came from, its *target*, is the one
-// that is asked.  It may refuse later (401, 403, 404, 410, or no connection): the
-// URLs that stores sign expire after minutes, nodes go away.  Then one attempt asks
-// the configured URL again while all others wait, and where its answer comes from is
-// the target from then on.  That happens only to a target which has answered, so it
-// cannot go round: what one that is found anew refuses at once is an error, of all
-// that have waited for it.
+// that is asked.  It may refuse later (400, 401, 403, 404, 410, a page with 200, or
+// no connection): the URLs that stores sign expire after minutes, nodes go away.  Then one
+// attempt asks the configured URL again while all others wait, and where its answer
+// comes from is the target from then on.  That happens only to a target which has
+// answered, so it cannot go round: what one that is found anew refuses at once is an
+// error.  It may be about those bytes alone, so one more asks; if that is refused, too,
+// it is the error of all that have waited.  A target that only fails (silence, 503) is
+// left the same way after kFailures in a row, for there may be a better one by now.
 //
 // Troubles.  After a failure that may pass, with no good answer since the attempt
 // began, the server is *in doubt*: attempts are made one at a time, after waits that
@@ -55,6 +57,7 @@ public:
   };
 
   static constexpr Duration kPatience = std::chrono::seconds(5);
+  static constexpr unsigned kFailures = 3;
 
   // URL as it was configured led to TARGET.
   Route(std::string url, std::string target, const RetryPolicy &policy)
@@ -94,13 +97,16 @@ public:
 
 private:
   bool in_doubt() const { return stale_ || failures_ > 0; }
+  void leave_target(bool failing);
   Duration backoff(double random01) const;
 
   const std::string url_;
   std::string target_;
   const RetryPolicy policy_;
   uint64_t number_ = 0;     // of the target, or of the one being looked for
-  bool stale_ = false;      // the target has refused
+  bool stale_ = false;      // the target has refused, or
+  bool failing_ = false;    // only failed
+  unsigned refusals_ = 0;   // of what was found since
   unsigned failures_ = 0;   // in doubt, in a row
   TimePoint not_before_{};
   TimePoint held_until_{};  // by Retry-After

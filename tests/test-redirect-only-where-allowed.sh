@@ -73,7 +73,9 @@ expect_equal "requests of a loop" "$(count_requests)" 11
 make_pattern "$tmp/www/a b" 1M
 follows url="$plain_url/pattern/1M?redirect=/a%20b"
 follows url="$plain_url/pattern/1M?redirect=2M%3Fserve=/pattern/1M"
+: > "$origin_log"
 follows url="$plain_url/pattern/1M?redirect=/pattern/2M%3Fserve=/pattern/1M&padding=100M"
+for sent in $(log_values answer sent status=302); do expect_at_most "bytes of the page" "$sent" $((32 << 20)); done
 follows url="$plain_url/pattern/1M?redirect=/pattern/2M%3Fserve=/pattern/1M&padding=100&cut=50"
 
 # The same later, when the place that it led to refuses: an error for who reads, and what is held is served.

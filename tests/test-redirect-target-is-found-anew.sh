@@ -61,7 +61,17 @@ expect_equal "resolutions in the trace" \
 expect_no_text "trace" "$nbdkit_err" 'token='
 expect_no_text "the store's log" "$store_log" '[Aa]uthorization|wonderland'
 expect_text "the front's log" "$front_log" '[Aa]uthorization'
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
+stop_nbdkit
+
+# More often than redirects may follow on each other, over one connection.
+serve "redirect=$(target 1 "status=403&on=2,4,6,8,10,12,14,16,18,20,22,24")" readahead=0 connections=1
+client << 'END'
+r = Reader()
+for i in range(12):
+    r.read((i + 1) * 64 * KiB, 64 * KiB)
+END
+expect_equal "requests redirected" "$(front_requests)" 13
 stop_nbdkit
 
 # Each of the refusals is one.
@@ -71,6 +81,29 @@ for status in 401 404 410; do
     expect_equal "requests redirected, $status" "$(front_requests)" 2
     stop_nbdkit
 done
+
+# It is a page to log in at by now, or only fails.
+page=$(urlencode "$store/pattern/5000?ignore-range&content-type=text/html")
+for faults in "redirect=$page&after=3" status=503\&after=3; do
+    serve "redirect=$(target 1 "$faults")&times=1&redirect=$(target 2)&after=1" retry-delay=0.01
+    client <<< "$read_all"
+    expect_equal "requests redirected, $faults" "$(front_requests)" 2
+    expect_no_text "errors" "$nbdkit_err" 'error: GET'
+    stop_nbdkit
+done
+
+# One range is refused, wherever: that is the error of its readers alone.
+serve "redirect=$(target 1 "status=403&at=1M")"
+client << 'END'
+readers = [Reader() for _ in range(4)]
+reads = [(readers[i % 4], readers[i % 4].start(i * 64 * KiB, 512)) for i in range(64) if i != 16]
+bad = readers[0].h.aio_pread(nbd.Buffer(512), MiB)
+for reader, cookie in reads:
+    reader.finish(cookie)
+expect_error(errno.EIO, Reader().h.pread, 512, MiB)
+END
+expect_text "message" "$nbdkit_err" "error: GET $store/pattern/4M[?.]* bytes 1048576-.*403 Forbidden .*$origin_url/pattern/4M[?.]* redirects there"
+stop_nbdkit
 
 # It goes on refusing.  The answer is held back until all wait for it; and then they are told.
 serve "redirect=$(target 1 "status=403&after=1")&times=1&redirect=$(target 1 "status=403&after=1")&gate=anew&after=1"
@@ -116,4 +149,4 @@ origin_control=$store_control origin_ctl drop
 client <<< "$read_all"
 expect_equal "requests redirected" "$(front_requests)" 2
 expect_at_least "requests to the other store" "$(origin_log=$other_log count_requests path=/pattern/4M)" 1
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'

@@ -71,7 +71,8 @@ struct World {
 } // namespace
 
 TEST_CASE("a target that refuses is looked for by one", "[route]") {
-  for (const Error &refusal : {status(401), status(403), status(404), status(410), unreachable()}) {
+  for (const Error &refusal : {status(400), status(401), status(403), status(404), status(410), unreachable(),
+                               Error{ErrorKind::Transient, EIO, 200, "a page", {}}}) {
     World w;
     CHECK(w.route.url() == kFirst);
     Route::Ticket one = w.ask(), two = w.ask(), three = w.ask();
@@ -102,11 +103,13 @@ TEST_CASE("a target may refuse again and again, if it served in between", "[rout
   }
 }
 
-TEST_CASE("what the new target refuses, too, all that wait are told", "[route]") {
+TEST_CASE("what the new target refuses twice, too, all that wait are told", "[route]") {
   World w;
   CHECK(w.failed(w.ask(), status(403)) == Fate::Refused);
   Route::Ticket resolver = w.ask();
-  CHECK(w.failed(resolver, status(403)) == Fate::Shared);
+  CHECK(w.failed(resolver, status(403)) == Fate::Own); // of those bytes, perhaps
+  CHECK(w.route.may_ask(w.at));
+  CHECK(w.failed(w.ask(), status(403)) == Fate::Shared);
   CHECK(w.route.note() == " (asked https://example.com/disk?... anew, for "
                           "https://store.example.net/1?..., where it had redirected to, refused)");
   // The next reader asks the configured URL again, at once.
@@ -143,6 +146,47 @@ TEST_CASE("an answer of the old target does not end the search", "[route]") {
   w.check_waits(100);
 }
 
+TEST_CASE("one range that is refused, wherever it is asked for, is no matter of others", "[route]") {
+  World w;
+  CHECK(w.failed(w.ask(), status(403)) == Fate::Refused);
+  CHECK(w.failed(w.ask(), status(403)) == Fate::Own);
+  CHECK(w.answered(w.ask(), kFirst));
+  CHECK(w.failed(w.ask(), status(403)) == Fate::Refused); // and so on
+  CHECK(w.failed(w.ask(), status(403)) == Fate::Own);
+}
+
+TEST_CASE("a target that goes on failing is looked for anew", "[route]") {
+  World w;
+  Route::Ticket hanging = w.ask();
+  for (unsigned i = 1; i <= Route::kFailures; ++i) {
+    CHECK(w.route.url() == kFirst);
+    CHECK(w.failed(w.ask(), status(503)) == (i == 1 ? Fate::Doubt : Fate::Shared));
+    w.later(1000);
+  }
+  CHECK(w.route.url() == kUrl);
+  Route::Ticket resolver = w.ask();
+  CHECK(resolver.resolving);
+  CHECK(w.route.note().ends_with("where it had redirected to, failed)"));
+  SECTION("there is another") {
+    CHECK(w.answered(resolver, kSecond));
+    CHECK(w.route.url() == kSecond);
+    CHECK_FALSE(w.answered(hanging, kFirst));
+    CHECK(w.route.url() == kSecond);
+  }
+  SECTION("there is none") {
+    CHECK(w.failed(resolver, status(503)) == Fate::Shared);
+    w.later(1000);
+    CHECK(w.route.url() == kUrl);
+    CHECK(w.answered(w.ask(), kFirst));
+  }
+  SECTION("it works again") {
+    CHECK_FALSE(w.answered(hanging, kFirst));
+    CHECK(w.route.url() == kFirst);
+    CHECK(w.route.clear(w.at));
+    CHECK_FALSE(w.answered(resolver, kFirst));
+  }
+}
+
 TEST_CASE("without a redirect a refusal is an error", "[route]") {
   World w(kUrl);
   CHECK(w.failed(w.ask(), status(403)) == Fate::Own);
@@ -154,7 +198,7 @@ TEST_CASE("without a redirect a refusal is an error", "[route]") {
 
 TEST_CASE("other errors of a target are no refusals", "[route]") {
   World w;
-  CHECK(w.failed(w.ask(), status(400)) == Fate::Own);
+  CHECK(w.failed(w.ask(), status(405)) == Fate::Own);
   CHECK(w.failed(w.ask(), status(416)) == Fate::Own);
   CHECK(w.failed(w.ask(), Error{ErrorKind::Changed, EIO, 200, "", {}}) == Fate::Own);
   CHECK(w.route.url() == kFirst);
@@ -229,9 +273,15 @@ TEST_CASE("Retry-After holds for all, up to its limit", "[route]") {
 
 TEST_CASE("nobody is kept waiting beyond his time but by Retry-After", "[route]") {
   World w(kUrl);
-  CHECK(w.failed(w.ask(), status(503), 30) == Fate::Doubt);
-  w.check_waits(30);
-  w.later(30);
+  CHECK(w.failed(w.ask(), status(503)) == Fate::Doubt);
+  w.later(100);
+  CHECK(w.failed(w.ask(), status(503), 130) == Fate::Shared);
+  w.check_waits(130);
+  w.later(130);
+  // But for the first wait, however many come to their end.
+  CHECK(w.failed(w.ask(), status(503), 30) == Fate::Shared);
+  w.check_waits(100);
+  w.later(100);
   CHECK(w.failed(w.ask(), held(1), 30) == Fate::Shared);
   w.check_waits(1000);
 }
