@@ -131,11 +131,10 @@ Result<std::unique_ptr<Image>> Image::open(const Config &config) {
   Result<Geometry> geometry = geometry_of(config, object);
   if (!geometry)
     return std::move(geometry).error();
-  if (object.validator.none() && object.size > 0)
-    warning(fmt::format("{}: the server sends {} Last-Modified; should the object "
-                        "change while it is served, only a change of its size will be noticed",
-                        redact_url(object.effective_url),
-                        config.ignore_etag ? "no" : "neither ETag nor"));
+  if (std::string text = warning_of_no_validator(object, config.ignore_etag,
+                                                 redact_url(object.effective_url));
+      !text.empty())
+    warning(text);
 
   // No more memory than the export can fill.
   uint64_t slots = std::clamp<uint64_t>(geometry.value().block_count(), 1, config.cache_blocks);

@@ -28,6 +28,8 @@ constexpr unsigned kMaxReplacements = 4;
 // wins: by this factor, when it has taken longer than a process waits for its turn.
 constexpr double kLaggard = 1.5;
 constexpr Duration kLaggardAge = std::chrono::milliseconds(100);
+// Of a mirror that nothing is known of, or while there is something else to do.
+constexpr Duration kMirrorAge = std::chrono::seconds(1);
 // Without a first byte it may be the server that thinks (a cold object store, a
 // cache that must ask elsewhere); asked again it would begin anew.
 constexpr double kSlowAnswer_s = 10;
@@ -41,35 +43,50 @@ constexpr double kStartTrips = 10;
 } // namespace
 
 // A transfer that another connection, or mirror, would end sooner.  While there is
-// prefetch to do it does not matter; but when the window is fetched but for it, the
-// readers will come to it, and the wire has nothing to do.
+// prefetch to do it does not matter, unless a mirror keeps somebody waiting; but when the
+// window is fetched but for it, the readers will come to it, and the wire has nothing to
+// do.
 void Fetcher::overtake_laggards(TimePoint at) {
-  if (!hungry_.load())
+  bool hungry = hungry_.load();
+  if (!hungry && mirrors_.size() == 1)
     return;
   size_t active = engine_.active();
   size_t unused = engine_.connections() - std::min(active, engine_.connections());
   for (const auto &transfer : transfers_) {
     if (!transfer->running || transfer->replacements >= kMaxReplacements ||
-        at - transfer->this_attempt < kLaggardAge)
+        at - transfer->this_attempt < (hungry ? kLaggardAge : kMirrorAge) ||
+        (!hungry && !transfer->demand))
       continue;
     Mirror &mirror = *transfer->mirror;
     double trip = mirror.flow.round_trip_s();
-    if (trip == 0 || !transfer->steady(at, trip))
+    // The first of a mirror has ended none yet.  Until its first byte there was a trip,
+    // at least.
+    bool measured = trip > 0;
+    if (!measured && transfer->received > 0)
+      trip = to_seconds(transfer->first_byte - transfer->this_attempt);
+    if (trip == 0 || !transfer->steady(at, trip) ||
+        (!measured && at - transfer->this_attempt < kMirrorAge))
       continue;
     uint64_t missing = transfer->missing();
     double left_s = transfer->left_s(at, trip);
     Mirror *other = mirrors_.soonest(missing, at, mirrors_.bit(mirror) | transfer->refused);
     std::optional<double> other_s =
         other != nullptr ? mirrors_.expected_s(*other, missing, at) : std::nullopt;
-    if (other_s && mirrors_.healthy(*other) && left_s > kLaggard * *other_s) {
+    // What is not known of it is found out.
+    bool hopeless = other != nullptr && !other_s && at - transfer->this_attempt >= kSilence &&
+                    left_s > to_seconds(kSilence);
+    if ((hopeless || (other_s && left_s > kLaggard * *other_s)) && mirrors_.healthy(*other)) {
+      std::string late = fmt::format("{}: {} bytes in {:.1f} seconds, others are much faster",
+                                     request_text(redact_url(mirror.url), transfer->asked()),
+                                     transfer->received, to_seconds(at - transfer->this_attempt));
       ask_again(*transfer, at, mirrors_.bit(mirror));
       if (mirrors_.overtaken(mirror))
-        mirrors_.set_aside(mirror, "others are much faster", at);
+        mirrors_.set_aside(mirror, late, at);
       continue;
     }
     // Of one answer among others: a server may give each connection so much and no more.
     double rate = std::min(mirror.flow.bytes_per_second(), mirror.flow.answer_rate());
-    if (unused == 0 || rate == 0 || engine_.multiplexed(transfer->attempt_id))
+    if (!hungry || !measured || unused == 0 || rate == 0 || engine_.multiplexed(transfer->attempt_id))
       continue;
     // Others that are under way may be slowed down by the same.
     double others = static_cast<double>(mirror.in_flight - missing);

@@ -154,7 +154,9 @@ void MirrorChecks::begin(Mirror &mirror, TimePoint now) {
   // The second follows no redirects again.
   const std::string &url = mirror.samples > 0 ? mirror.route.url() : mirror.url;
   auto arrival = std::make_unique<Arrival>(
-      HttpRequest{.url = url, .range = sample_span(mirror.object.size, sample)});
+      HttpRequest{.url = url,
+                  .configured = mirror.url,
+                  .range = sample_span(mirror.object.size, sample)});
   checks_.reserve(checks_.size() + 1);
   if (Result<void> started = arrival->start(engine_); !started)
     failed(mirror, started.error(), now);
@@ -188,6 +190,10 @@ void MirrorChecks::end(const Check &check, TimePoint now) {
     return;
   }
   mirror.samples = 0;
+  if (std::string text = warning_of_no_validator(mirror.object, ignore_etag_,
+                                                 redact_url(arrival.effective_url()));
+      !text.empty() && !mirror.known)
+    warning(text);
   mirrors_.bring_back(mirror, now);
 }
 

@@ -55,6 +55,12 @@ stop_nbdkit
 expect_failure run_nbdkit true retries=0 url="$a/pattern/1M?status=404" mirror="$b/pattern/1M?status=403"
 expect_text "message" "$nbdkit_err" "GET $b/pattern/1M.* 403 .*; and GET $a/pattern/1M.* 404 "
 
+# Without validators of its own a change of a mirror is not noticed.
+start_nbdkit url="$a/pattern/1M" mirror="$b/pattern/1M?no-validators"
+expect_text "warning" "$nbdkit_err" "warning: $b/pattern/1M[?.]*: the server sends neither ETag nor Last-Modified"
+expect_no_text "warning" "$nbdkit_err" "warning: $a"
+stop_nbdkit
+
 # Files without a byte.
 start_nbdkit url="$a/pattern/0" mirror="$b/pattern/0"
 client <<< 'if Reader().h.get_size() != 0: sys.exit("size")'

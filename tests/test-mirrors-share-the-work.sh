@@ -47,7 +47,7 @@ origin_control=$b_control origin_faults /pattern/16M "rate=200K"
 serve url="$a/pattern/16M" mirror="$b/pattern/16M"
 client <<< "$read_all"
 stop_nbdkit
-expect_text "warning" "$nbdkit_err" "warning: the mirror $b/pattern/16M is set aside for a while: others are much faster"
+expect_text "warning" "$nbdkit_err" "warning: the mirror $b/pattern/16M is set aside for a while: GET $b/.* bytes .* seconds, others are much faster"
 expect_at_most "requests to the slow one" "$(blocks "$b_log")" 40
 expect_at_least "requests to the fast one" "$(blocks "$a_log")" 40
 
