@@ -168,6 +168,7 @@ private:
   unsigned prefetch_failures_ = 0; // in a row
   std::shared_ptr<const Error> gone_; // the object has changed
   std::optional<Error> trouble_;      // the last that all wait for
+  TimePoint next_warning_{};          // of readers that wait, not before
   const std::shared_ptr<const Error> no_memory_; // made while there is some
   std::minstd_rand random_;
 };

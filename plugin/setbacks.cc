@@ -20,6 +20,11 @@ namespace {
 constexpr int64_t kPrefetchPause_ms = 500;
 constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 
+// Readers that have waited so long are told of, for their clients show nothing; and not
+// again before so long.
+constexpr Duration kTellAfter = std::chrono::seconds(5);
+constexpr Duration kTellPause = std::chrono::minutes(1);
+
 } // namespace
 
 double Fetcher::chance() { return std::uniform_real_distribution<double>(0, 1)(random_); }
@@ -73,9 +78,15 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
   if (fate == Route::Fate::Shared && !mirrors_.other_healthy(mirrors_.bit(*transfer.mirror)))
     failed_with(transfer, error, at);
   std::string what = error.what;
+  if (!doubt)
+    ++transfer.own_failures;
   if (std::optional<uint32_t> wait_ms = wait_or_give_up(transfer, std::move(error), at)) {
     transfer.not_before = doubt ? at : at + from_ms(*wait_ms);
     stats_.retries.add();
+    if (at - transfer.first_attempt >= kTellAfter && at >= next_warning_) {
+      next_warning_ = at + kTellPause;
+      warning(fmt::format("{} (reads wait for it, and it is tried again)", what));
+    }
     log(LogArea::Http, "retry in {} ms: {}",
         doubt ? std::max<int64_t>(0, ms_between(at, mirrors_.not_before())) : int64_t{*wait_ms},
         what);
@@ -165,11 +176,13 @@ std::optional<uint32_t> Fetcher::wait_or_give_up(Transfer &transfer, Error error
     }
     transfer.demand = true;
   }
-  int64_t elapsed_ms = std::max<int64_t>(0, ms_between(transfer.first_attempt, at));
-  std::optional<uint32_t> wait_ms = retry_wait_ms(policy_, transfer.attempts, error,
-                                                  static_cast<uint64_t>(elapsed_ms), chance());
-  if (wait_ms)
-    return wait_ms;
+  auto elapsed_ms =
+      static_cast<uint64_t>(std::max<int64_t>(0, ms_between(transfer.first_attempt, at)));
+  if (retry_wait_ms(policy_, transfer.attempts, error, elapsed_ms, 0)) {
+    // As long as its own failures are many: what others met says nothing of its bytes.
+    unsigned own = std::clamp(transfer.own_failures, 1u, std::max(1u, transfer.attempts));
+    return retry_wait_ms(policy_, own, error, elapsed_ms, chance());
+  }
   if (transfer.attempts_in_all > 1)
     error.what += fmt::format(" (tried {} times in {:.1f} s)", transfer.attempts_in_all,
                               to_seconds(at - transfer.first_attempt));

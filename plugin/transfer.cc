@@ -32,7 +32,7 @@ void Transfer::reset(std::span<Block *const> run, bool is_demand) {
   for_stream = false;
   running = false;
   warm = false;
-  attempts = 0;
+  attempts = own_failures = 0;
   attempts_in_all = 0;
   refusals = 0;
   replacements = silences = 0;
@@ -102,7 +102,7 @@ bool Transfer::turn_past_caches(Error &error) {
 bool Transfer::credit_progress(TimePoint at) {
   if (received < kProgressBytes)
     return false;
-  attempts = refusals = silences = 0;
+  attempts = own_failures = refusals = silences = 0;
   refused = left = 0;
   first_attempt = at;
   return true;

@@ -103,7 +103,8 @@ public:
   Mirrors::Set refused = 0; // by these for good
   Mirrors::Set avoided = 0; // these, next time: they were too slow, or failed
   Mirrors::Set left = 0;    // these failed since it last waited
-  unsigned attempts = 0; // without progress
+  unsigned attempts = 0; // without progress, or made for it by others
+  unsigned own_failures = 0; // of these, that concern it alone
   unsigned refusals = 0; // by targets that are not asked any more (route.h), in a row
   unsigned attempts_in_all = 0;
   unsigned replacements = 0; // of slow connections

@@ -52,7 +52,7 @@ client << 'END'
 Reader().read(0, 100)
 END
 wait "$client_pid"
-expect_no_text "an error that the reader should not have seen" "$nbdkit_err" 'error:'
+expect_no_text "an error that the reader should not have seen" "$nbdkit_err" 'error: GET'
 
 # A server that asks to be left alone for an hour, after it has answered another request: retry-max-time is over first.
 start_nbdkit blocksize=64K readahead=0 retry-max-time=$((2 * time_factor)) url="$origin_url/pattern/1M"
@@ -66,7 +66,7 @@ Reader().read(128 * KiB, 512)
 END
 origin_ctl "open?gate=later"
 wait "$client_pid"
-expect_text "message" "$nbdkit_err" '503 Service Unavailable; bytes 524288-589823 waited [0-9]+\.[0-9] s for the server'
+expect_text "message" "$nbdkit_err" '503 Service Unavailable, and is not to be asked again for 3600 s; bytes 524288-589823 waited [0-9]+\.[0-9] s for the server'
 origin_faults /pattern/1M ""
 stop_nbdkit
 
@@ -76,3 +76,11 @@ expect_failure run_nbdkit true retries=0 url="$origin_url/pattern/1M?status=503&
 expect_equal "attempts at the start with retries=0" "$(count_requests query~start_)" 1
 expect_failure run_nbdkit true retry-delay=0.01 url="$origin_url/pattern/1M?status=503&again_"
 expect_equal "attempts at the start" "$(count_requests query~again_)" 4
+
+# The first wait is a random half to all of retry-delay=.
+start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 retry-delay=3600 retry-max-time=0 \
+    url="$origin_url/pattern/1M?status=503&at=512K"
+start_client <<< 'Reader().read(512 * KiB, 512)' 2> /dev/null
+await_text "$nbdkit_err" 'retry in [123][0-9]{6} ms'
+expect_no_text "the wait" "$nbdkit_err" 'retry in 1[0-7][0-9]{5} ms|retry in 3[7-9][0-9]{5} ms'
+kill "$client_pid"

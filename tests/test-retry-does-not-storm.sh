@@ -66,7 +66,7 @@ END
 done
 origin_ctl "listen?mode=ok"
 wait "$client_pid"
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
 expect_at_most "attempts in all" "$(attempts)" 130
 stop_nbdkit
 
@@ -82,6 +82,6 @@ r = Reader()
 for i in range(4):
     r.read(i * MiB, 512)
 END
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
 origin_faults /pattern/16M ""
 wait "$client_pid"

@@ -26,7 +26,7 @@ await_text "$nbdkit_err" "retry in .*: check that a server listens there"
 client <<< "$held"
 start_origin --unix "$tmp/origin.sock"
 wait "$client_pid"
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
 stop_nbdkit
 
 # The machine is gone: not even a refusal comes back.
@@ -48,7 +48,18 @@ for n in 1 2; do
 done
 origin_ctl "listen?mode=ok"
 wait "$client_pid"
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
+stop_nbdkit
+
+# Whoever looks why a client does nothing finds it.
+serve url="$origin_url/pattern/16M"
+origin_ctl "listen?mode=refuse"
+origin_ctl drop
+start_client <<< 'Reader().read(8 * MiB, MiB)'
+await_text "$nbdkit_err" "error: warning: GET $origin_url/pattern/16M .*\(reads wait for it, and it is tried again\)"
+origin_ctl "listen?mode=ok"
+wait "$client_pid"
+expect_equal "warnings" "$(grep -c 'warning: GET' "$nbdkit_err")" 1
 stop_nbdkit
 
 # For good, as far as the reader's time goes.
