@@ -8,12 +8,14 @@
 #include <algorithm>
 #include <cstdlib>
 #include <limits>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
 
 #include "ascii.h"
 #include "config_values.h"
+#include "header_line.h"
 #include "redact.h"
 #include "url.h"
 
@@ -72,6 +74,27 @@ Result<void> check_login(std::string_view prefix, const std::string &user,
   return {};
 }
 
+// libcurl signs all headers of the list, also what it then does not send, or sends once.
+Result<void> check_signed_headers(const Config &config) {
+  if (config.aws_sigv4.empty())
+    return {};
+  std::set<std::string> names;
+  for (const std::string &line : config.headers) {
+    std::string name = to_lower(header_name(line));
+    if (trim(header_value(line)).empty())
+      return config_error(fmt::format("header='{}': with aws-sigv4= a header must have a value",
+                                      escape_controls(line)));
+    if (name == "x-amz-date" || name == "x-amz-content-sha256")
+      return config_error(fmt::format("header='{}: ***' is made by aws-sigv4=: leave it out",
+                                      escape_controls(name)));
+    if (!names.insert(name).second)
+      return config_error(fmt::format("header='{}: ***' is given twice: with aws-sigv4= that "
+                                      "cannot be signed",
+                                      escape_controls(name)));
+  }
+  return {};
+}
+
 // The login for the server.
 Result<void> finish_login(ConfigDraft &draft) {
   Config &config = draft.config;
@@ -91,6 +114,8 @@ Result<void> finish_login(ConfigDraft &draft) {
   if (!config.aws_sigv4.empty() && (config.user.empty() || config.password.empty()))
     return config_error("aws-sigv4= is given without user= and password=, which are to be the "
                         "access key ID and the secret access key");
+  if (Result<void> ok = check_signed_headers(config); !ok)
+    return ok;
   // One of them would be sent, and which is not obvious.
   if (!config.bearer_token.empty() && login)
     return config_error("bearer-token= is given with user=: log in by one of them");
@@ -129,9 +154,11 @@ Result<void> finish_proxy(ConfigDraft &draft) {
   bool any = config.proxy && !config.proxy->empty();
   for (std::string_view scheme : {"http", "https"}) {
     // They may have a password, which libcurl's words could tell.
-    Result<ProxyUrl> proxy = parse_proxy(environment_proxy(scheme));
-    if (proxy)
+    std::string text = environment_proxy(scheme);
+    if (Result<ProxyUrl> proxy = parse_proxy(text))
       register_login(proxy.value().user, proxy.value().password);
+    else
+      register_user_info(text);
     any = any || (!config.proxy && !environment_proxy(scheme).empty());
   }
   if (!any && !config.proxy_user.empty())

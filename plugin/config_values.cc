@@ -154,6 +154,12 @@ Result<std::string> contents_of(std::string_view key, const std::string &path) {
 }
 
 Result<std::string> read_secret(std::string_view key, const char *value) {
+  // One that begins so by itself is not shown, which nbdkit would do.
+  std::string_view number = *value == '-' ? value + 1 : "";
+  if (!std::all_of(number.begin(), number.end(), is_digit))
+    return config_error(fmt::format("{}=-***: '-' is followed by the number of a file descriptor; "
+                                    "a {} that begins with '-' must be given by +FILE or -FD",
+                                    key, key));
   char *text = nullptr;
   if (nbdkit_read_password(value, &text) != 0)
     return config_error(fmt::format("{}={}: could not be read; give +FILE, -FD, - to be asked, or "

@@ -43,4 +43,14 @@ std::string_view why_no_header(std::string_view line) {
   return "";
 }
 
+std::string_view why_no_cookie(std::string_view text) {
+  if (has_control(text))
+    return "may not hold line ends or other control characters";
+  if (to_lower(text.substr(0, 7)) == "cookie:")
+    return "must be what stands behind 'Cookie: ' in a header";
+  if (text.find('=') == text.npos)
+    return "must be NAME=VALUE, or several with \"; \" between them";
+  return "";
+}
+
 } // namespace httpcache

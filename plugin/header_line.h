@@ -25,6 +25,9 @@ bool is_header_name(std::string_view name);
 // Why it cannot be sent; empty: it can.
 std::string_view why_no_header(std::string_view line);
 
+// The same of what is to become the value of a Cookie header.
+std::string_view why_no_cookie(std::string_view text);
+
 } // namespace httpcache
 
 #endif

@@ -12,6 +12,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <exception>
+#include <new>
 #include <string_view>
 #include <utility>
 
@@ -54,7 +55,8 @@ struct CurlDeleter {
 
 std::vector<std::string> cookies_of(CURL *easy) {
   curl_slist *list = nullptr;
-  curl_easy_getinfo(easy, CURLINFO_COOKIELIST, &list);
+  if (curl_easy_getinfo(easy, CURLINFO_COOKIELIST, &list) != CURLE_OK)
+    throw std::bad_alloc();
   std::unique_ptr<curl_slist, void (*)(curl_slist *)> owner(list, curl_slist_free_all);
   std::vector<std::string> lines;
   for (const curl_slist *each = list; each != nullptr; each = each->next)
@@ -76,6 +78,27 @@ Result<std::string> of_host_alone(const std::string &line, std::string_view host
     return std::string();
   std::string cookie = std::move(cookies.front());
   return cookie.replace(cookie.find(kAddress), kAddress.size(), host);
+}
+
+// Empty, or with the heading of such files, or cookies alone.
+Result<bool> may_be_jar(const std::string &path) {
+  Result<std::string> text = contents_of("cookiejar", path);
+  if (!text)
+    return std::move(text).error();
+  std::string_view rest = text.value();
+  std::string heading = to_lower(rest.substr(0, 100));
+  if (heading.starts_with("# netscape http cookie file") ||
+      heading.starts_with("# http cookie file"))
+    return true;
+  while (!rest.empty()) {
+    std::string_view line = trim(rest.substr(0, rest.find_first_of("\r\n")));
+    rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
+    bool cookie = std::count(line.begin(), line.end(), '\t') == 6 ||
+                  to_lower(line).starts_with(kSetCookie);
+    if (!cookie && !line.empty() && !line.starts_with('#'))
+      return false;
+  }
+  return true;
 }
 
 } // namespace
@@ -131,9 +154,19 @@ Result<void> HttpCookies::load(const Config &config, void *share) {
     warning(fmt::format("cookiefile={}: there is no cookie in it that has not expired; it must be "
                         "in Netscape's format, or have lines that begin with Set-Cookie:",
                         escape_controls(*config.cookiefile)));
-  if (!jar_.empty() && access(jar_.c_str(), F_OK) == 0)
+  if (!jar_.empty() && access(jar_.c_str(), F_OK) == 0) {
+    Result<bool> good = may_be_jar(jar_);
+    if (!good)
+      return std::move(good).error();
+    if (!good.value())
+      return Error{ErrorKind::Permanent, EINVAL, 0,
+                   fmt::format("cookiejar={}: is a file of something else, and would be lost: name "
+                               "a new one, or one of cookies",
+                               escape_controls(jar_)),
+                   {}};
     if (Result<void> done = read("cookiejar", jar_); !done)
       return done;
+  }
   for (const std::string &line : lines())
     register_secret(std::string(value_of(line)));
   if (!ok)

@@ -108,6 +108,8 @@ Result<void> set_bearer_token(ConfigDraft &draft, const char *value) {
   Result<std::string> secret = one_line_secret("bearer-token", value);
   if (!secret)
     return std::move(secret).error();
+  if (to_lower(secret.value().substr(0, 7)) == "bearer ")
+    return config_error("bearer-token=***: must be the token alone, without the word Bearer");
   draft.config.bearer_token = std::move(secret).value();
   return {};
 }
@@ -116,6 +118,8 @@ Result<void> set_cookie(ConfigDraft &draft, const char *value) {
   Result<std::string> secret = one_line_secret("cookie", value);
   if (!secret)
     return std::move(secret).error();
+  if (std::string_view why = why_no_cookie(secret.value()); !why.empty())
+    return config_error(fmt::format("cookie=***: {}", why));
   draft.config.cookie = std::move(secret).value();
   register_header("Cookie", draft.config.cookie); // its single values, too
   return {};
@@ -136,7 +140,7 @@ Result<void> set_cookiefile(ConfigDraft &draft, const char *value) {
 // It need not be there yet.  That it can be written is found out now, when
 // somebody can do something about it.
 Result<void> set_cookiejar(ConfigDraft &draft, const char *value) {
-  if (*value == '\0')
+  if (*value == '\0' || std::string_view(value) == "-")
     return bad_value("cookiejar", value, "the name of a file is missing");
   Result<std::string> path = absolute_path("cookiejar", value);
   if (!path)

@@ -165,8 +165,11 @@ int after_fork() {
 }
 
 void cleanup() {
-  if (plugin != nullptr && plugin->image)
-    plugin->image->stop();
+  (void)guarded([]() -> Result<void> {
+    if (plugin != nullptr && plugin->image)
+      plugin->image->stop();
+    return {};
+  });
 }
 
 void *open(int) {

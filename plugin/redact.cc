@@ -277,12 +277,12 @@ void for_parts(std::string_view text, std::string_view separators, size_t least,
   }
 }
 
-// Of the value of a header.
+// Of the value of a header, or of what a script printed: words, a list, JSON.
 template <typename F> void for_parts_of_value(std::string_view value, F &&take) {
   value = strip(value);
   if (value.size() >= kLongSecretBytes)
     take(std::string(value));
-  for_parts(value, " ;,=", kLongSecretBytes, take);
+  for_parts(value, " \t;,=:\"'{}[]()", kLongSecretBytes, take);
 }
 
 void register_header_name(std::string_view name) {
@@ -402,6 +402,18 @@ void register_login(std::string_view user, std::string_view password) {
     return;
   register_secret(std::string(password));
   register_secret(base64(std::string(user) + ':' + std::string(password)));
+}
+
+void register_user_info(std::string_view text) {
+  size_t at = text.rfind('@');
+  if (at == text.npos)
+    return;
+  text = text.substr(0, at);
+  if (size_t scheme = text.find("://"); scheme != text.npos)
+    text.remove_prefix(scheme + 3);
+  register_secret(std::string(text));
+  if (size_t colon = text.find(':'); colon != text.npos)
+    register_secret(std::string(text.substr(colon + 1)));
 }
 
 void register_query(std::string_view query) {

@@ -62,6 +62,10 @@ void register_secret(std::string secret);
 // A user name and password: the password, and both as Basic sends them.
 void register_login(std::string_view user, std::string_view password);
 
+// What stands before the last '@' of TEXT, which should be a URL but is none that can
+// be understood: whole, and the password.
+void register_user_info(std::string_view text);
+
 // A URL's query (without '?'): whole, and its longer values.  A signature may
 // come back in other URLs.
 void register_query(std::string_view query);
@@ -80,7 +84,7 @@ public:
   PassingSecrets(PassingSecrets &&other) noexcept : held_(std::move(other.held_)) {}
   PassingSecrets &operator=(PassingSecrets &&) = delete;
 
-  // From 8 bytes: all of it, and its parts between blanks, ';', ',' and '='.
+  // From 8 bytes: all of it, and its parts between blanks, quotes, brackets, and ; , = :
   void add(std::string_view text);
   // The value, also of a header whose name speaks of no secret.  The name stays
   // registered.

@@ -37,14 +37,6 @@ std::vector<std::pair<unsigned, std::string_view>> split_lines(std::string_view 
   return lines;
 }
 
-std::string_view why_no_cookie(std::string_view line) {
-  if (has_control(line))
-    return "may not hold control characters";
-  if (line.find('=') == line.npos)
-    return "must be NAME=VALUE, or several with \"; \" between them";
-  return "";
-}
-
 } // namespace
 
 Renewal::Renewal(const Config &config)

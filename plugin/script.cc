@@ -3,6 +3,7 @@
 
 #include "script.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <spawn.h>
@@ -12,6 +13,7 @@
 #include <algorithm>
 #include <cassert>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 #include <utility>
 
@@ -20,7 +22,6 @@
 #include "build_config.h"
 
 #if !HAVE_POSIX_SPAWN_FILE_ACTIONS_ADDCLOSEFROM_NP // glibc before 2.34, musl
-#include <cstdlib>
 #include <filesystem>
 #endif
 
@@ -164,6 +165,19 @@ void notice_children() {
   }
 }
 
+// What has put itself into a process group of its own, as `timeout` of coreutils does.
+// Where there is no /proc that is left.
+void kill_session(pid_t leader) {
+  DIR *all = ::opendir("/proc");
+  if (all == nullptr)
+    return;
+  while (const dirent *entry = ::readdir(all))
+    if (pid_t process = static_cast<pid_t>(std::strtol(entry->d_name, nullptr, 10));
+        process > 0 && process != leader && ::getsid(process) == leader)
+      ::kill(process, SIGKILL);
+  ::closedir(all);
+}
+
 } // namespace
 
 Script::HeldSignals::HeldSignals() {
@@ -230,6 +244,7 @@ void Script::kill_all() noexcept {
     return;
   // Before it is waited for: then the number could be another's.
   ::kill(-pid_, SIGKILL);
+  kill_session(pid_);
   for (int ms = 0; ms < kReapMs && ::waitpid(pid_, nullptr, WNOHANG) == 0; ++ms)
     ::poll(nullptr, 0, 1);
   pid_ = -1;

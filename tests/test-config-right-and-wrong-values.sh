@@ -109,6 +109,12 @@ touch "$tmp/netrc"
 wrong 'netrc=.*user=' "$good" netrc="$tmp/netrc" user=me
 wrong 'aws-sigv4=.*us-east-1' "$good" aws-sigv4=aws::s3 user=me password=mine
 wrong 'aws-sigv4=.*user= and password=' "$good" aws-sigv4=aws:amz:us-east-1:s3
+signs=(aws-sigv4=aws:amz:us-east-1:s3 user=me password=mine)
+wrong "header='X-Gone:': with aws-sigv4= a header must have a value" "$good" "${signs[@]}" header=X-Gone:
+wrong "header='X-Empty;': with aws-sigv4= a header must have a value" "$good" "${signs[@]}" header='X-Empty;'
+wrong "header='x-twice: \*\*\*' is given twice" "$good" "${signs[@]}" header='X-Twice: 1' header='x-twice: 2'
+wrong "header='x-amz-date: \*\*\*' is made by aws-sigv4=" "$good" "${signs[@]}" header='X-Amz-Date: 20260101T000000Z'
+wrong "password=-\*\*\*: '-' is followed by the number" "$good" user=me password=-mine
 wrong 'sslcert=.*No such file' "$good" sslcert="$tmp/nothing"
 wrong 'sslkey=.*sslcert=' "$good" sslkey="$tls_key"
 wrong 'sslkey-password=.*sslcert=' "$good" sslkey-password=abc

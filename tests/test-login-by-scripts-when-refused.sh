@@ -66,16 +66,18 @@ client <<< "$sixteen"
 stop_nbdkit
 expect_equal "runs" "$(runs)" 2
 
-# A page for people comes with the refusal, longer than is worth waiting for, and does not end.
-begin
-start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 timeout=10 header-script="$script" \
-    url="$origin_url/pattern/4M?bearer=T0&times=1&bearer=T1&after=1&length=1000000&on=2"
-client << 'END'
+# A page for people comes with the refusal, longer than is worth waiting for, and does not end; or says that it is short.
+for page in length=1000000 'length=1000&chunked&padding=512G' 'padding=1000&stall=10'; do
+    begin
+    start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 timeout=10 header-script="$script" \
+        url="$origin_url/pattern/4M?bearer=T0&times=1&bearer=T1&after=1&$page&on=2"
+    client << 'END'
 Reader().read(MiB, 64 * KiB)
 END
-stop_nbdkit
-expect_no_text "retries" "$nbdkit_err" 'retry in'
-expect_equal "runs" "$(runs)" 2
+    stop_nbdkit
+    expect_no_text "retries" "$nbdkit_err" 'retry in'
+    expect_equal "runs" "$(runs)" 2
+done
 
 # Refused again: an error that says so, not tried again; and the next reads, for whom the token is still new, are
 # refused without a run.

@@ -45,6 +45,12 @@ for name in First Second; do
     reads "require-header=X-$name:hunter2-${name,,}" header='X-Other: 1' header=+"$tmp/headers"
 done
 
+# The word alone is no token, nor the header a cookie.
+for wrong in bearer-token='Bearer hunter2-token' cookie='Cookie: a=hunter2-cookie' cookie=hunter2-cookie; do
+    expect_failure run_nbdkit true "$wrong" url="$origin_url/pattern/1M" 2>/dev/null
+    expect_text "message" "$nbdkit_err" "error: ${wrong%%=*}=\*\*\*: must be"
+done
+
 # By host; the first that fits counts, the default if none does.
 printf 'machine elsewhere login bob password hunter2-bob\nmachine %s\n login ann password hunter2-ann\n' $host > "$tmp/netrc"
 reads basic=ann:hunter2-ann netrc="$tmp/netrc"

@@ -64,6 +64,16 @@ cp "$jar" "$tmp/jar-before"
 expect_failure run_nbdkit true cookiejar="$tmp/not-a-jar" url="$origin_url/pattern/1M" 2>/dev/null
 expect_text "message" "$nbdkit_err" 'cookiejar=.*is larger than 1 MiB'
 cmp "$tmp/image" "$tmp/not-a-jar" || fail "what is no jar was written to"
+printf 'my notes\nof long ago\n' > "$tmp/notes"
+cp "$tmp/notes" "$tmp/notes-before"
+expect_failure run_nbdkit true cookiejar="$tmp/notes" url="$origin_url/pattern/1M" 2>/dev/null
+expect_text "message" "$nbdkit_err" 'cookiejar=.*is a file of something else, and would be lost'
+cmp "$tmp/notes-before" "$tmp/notes" || fail "what is no jar was written to"
+expect_failure run_nbdkit true cookiejar=- url="$origin_url/pattern/1M" 2>/dev/null
+for jar_before in '' $'# Netscape HTTP Cookie File\n' $'127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\tvalue\n' 'Set-Cookie: a=b'; do
+    printf %s "$jar_before" > "$tmp/some-jar"
+    run_nbdkit true cookiejar="$tmp/some-jar" url="$origin_url/pattern/1M"
+done
 expect_failure run_nbdkit true cookiefile="$tmp/image" cookiejar="$jar" url="$origin_url/pattern/1M" 2>/dev/null
 cmp "$jar" "$tmp/jar-before" || fail "a jar that was not read was written"
 

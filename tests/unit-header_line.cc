@@ -45,3 +45,11 @@ TEST_CASE("a header's name and value", "[header_line]") {
   CHECK(header_name("words") == "words");
   CHECK(header_value("words").empty());
 }
+
+TEST_CASE("cookies are names and values", "[header_line]") {
+  CHECK(why_no_cookie("a=b").empty());
+  CHECK(why_no_cookie("a=b; c=d==").empty());
+  CHECK(why_no_cookie("token").find("NAME=VALUE") == 8);
+  CHECK(why_no_cookie("cookie: a=b").find("behind 'Cookie: '") != std::string_view::npos);
+  CHECK(why_no_cookie("a=b\rc").find("control characters") != std::string_view::npos);
+}

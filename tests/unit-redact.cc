@@ -227,6 +227,16 @@ TEST_CASE("a login is hidden as Basic sends it, for any padding", "[redact]") {
   CHECK(redact_text("no-password-given") == "no-password-given");
 }
 
+TEST_CASE("a login in what is no URL is hidden", "[redact]") {
+  register_user_info("http://anna:pass@word-4@host:99999");
+  CHECK(redact_text("'anna:pass@word-4@host:99999'") == "'***@host:99999'");
+  CHECK(redact_text("pass@word-4") == "***");
+  register_user_info("token-without-name@");
+  CHECK(redact_text("token-without-name") == "***");
+  register_user_info("host:99999");
+  CHECK(redact_text("host:99999") == "host:99999");
+}
+
 TEST_CASE("a query is hidden whole, and its long values", "[redact]") {
   register_query("X-Sig=0123456789abcdefREDACT&flag=true");
   CHECK(redact_text("X-Sig=0123456789abcdefREDACT&flag=true") == "***");
@@ -259,6 +269,9 @@ TEST_CASE("a passing secret is hidden while somebody holds it", "[redact]") {
     first.add("passing-for-good");
     CHECK(redact_text(text) == "x *** *** *** short");
     CHECK(redact_header_line("X-Passing: abc") == "X-Passing: ***");
+    PassingSecrets json;
+    json.add(R"({"token":"passing-json","list":[1,"passing-list"]})");
+    CHECK(redact_text("no passing-json, passing-list") == "no ***, ***");
     {
       PassingSecrets second;
       second.add("passing-two");

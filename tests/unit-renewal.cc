@@ -258,7 +258,7 @@ TEST_CASE("junk is told, and not shown", "[renewal]") {
     const char *script, *told;
   } cookies[] = {
       {"echo SECRET", "printed what is no cookie, in line 1: must be NAME=VALUE"},
-      {"printf 'a=SECRET\\001'", "in line 1: may not hold control characters"},
+      {"printf 'a=SECRET\\001'", "in line 1: may not hold line ends or other control characters"},
       {"echo a=SECRET; echo b=SECRET", "printed 2 lines (it must print one line"},
   };
   for (const auto &c : cookies) {

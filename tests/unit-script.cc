@@ -180,6 +180,14 @@ TEST_CASE("a command that takes too long is killed with all that it started", "[
   CHECK(fifo.let_go());
 }
 
+TEST_CASE("what has a process group of its own is killed, too", "[script]") {
+  Fifo fifo;
+  std::unique_ptr<Script> script = started("timeout 600 sh -c '" + fifo.hold() + fifo.wait() + "'");
+  REQUIRE(fifo.written());
+  CHECK(script->tend(now() + seconds(60)));
+  CHECK(fifo.let_go());
+}
+
 TEST_CASE("a command that nobody wants any more is killed", "[script]") {
   Fifo fifo;
   std::unique_ptr<Script> script = started(fifo.hold() + "(" + fifo.wait() + ") & wait");
