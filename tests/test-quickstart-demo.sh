@@ -7,8 +7,16 @@ set -e -u
 . "${srcdir:-$(dirname "$0")}/functions.sh"
 requires qemu-img mkfs.ext4
 
-mkdir "$tmp/scratch"
-HTTPCACHE_BUILD=$abs_top_builddir TMPDIR=$tmp/scratch "$abs_top_srcdir/quickstart" > "$tmp/out" 2> "$tmp/quickstart.err"
+# Also where a build in place has left more beside the sources than the image holds.
+mkdir "$tmp/scratch" "$tmp/tree"
+cp -r "$abs_top_srcdir"/{quickstart,scripts,tests,README,LICENSE} "$tmp/tree/"
+mkdir -p "$tmp/tree/plugin/.libs"
+cp "$abs_top_srcdir"/plugin/*.{cc,h} "$tmp/tree/plugin/"
+for file in plugin/image.o plugin/.libs/libhttpcache.a tests/unit-tests; do
+    head -c 50M /dev/urandom > "$tmp/tree/$file"
+done
+HTTPCACHE_BUILD=$abs_top_builddir TMPDIR=$tmp/scratch "$tmp/tree/quickstart" > "$tmp/out" 2> "$tmp/quickstart.err" ||
+    fail "quickstart: $(cat "$tmp/quickstart.err")"
 cat "$tmp/out"
 
 expect_text "the result" "$tmp/out" '^  compared +Images are identical\.$'

@@ -45,6 +45,11 @@ qemu-img compare -f raw -F raw "$tmp/www/r.raw" "name with é.raw"
 quick "$origin_url/small.qcow2" ./other
 qemu-img compare -f raw -F raw "$tmp/www/r.raw" other
 expect_equal "files" "$(ls -A | xargs)" "name with é.raw other r.raw"
+# Parameters may hold URLs, and a URL "=".
+quick "$origin_url/r.raw?x-a=b" mirrored mirror="$origin_url/r.raw?x-other" user-agent=a://b
+cmp "$tmp/www/r.raw" mirrored
+expect_text "the mirror was asked" "$origin_log" 'query=x-other'
+rm mirrored
 
 # What exists is kept, unless --force.
 echo mine > r.raw
