@@ -32,7 +32,7 @@ void Route::begin_at(const std::string &target, TimePoint now) {
   target_ = target;
   ++number_;
   stale_ = failing_ = false;
-  failures_ = 0;
+  failures_ = target_failures_ = 0;
   not_before_ = held_until_;
   last_answer_ = now;
 }
@@ -60,7 +60,7 @@ bool Route::answered(const Ticket &ticket, const std::string &effective_url, Tim
     stale_ = failing_ = false; // it works again
   if (!stale_) { // else one of the old target's, which says nothing of the search
     last_answer_ = now;
-    failures_ = 0;
+    failures_ = target_failures_ = 0;
     not_before_ = held_until_;
   }
   return found;
@@ -69,6 +69,15 @@ bool Route::answered(const Ticket &ticket, const std::string &effective_url, Tim
 Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint now,
                           uint64_t most_ms, double random01) {
   bool current = ticket.target == number_;
+  if (current && ticket.resolving && failing_) {
+    // There is no better one to be found now, and that which fails may recover.
+    stale_ = failing_ = false;
+    target_failures_ = 0;
+    if (error.kind != ErrorKind::Transient) {
+      not_before_ = std::max(held_until_, now + backoff(random01));
+      return Fate::Refused;
+    }
+  }
   if (is_refusal(error) || (!current && is_redirect(error))) {
     if (!current || (ticket.resolving && !stale_))
       return Fate::Refused; // what there is to do about it another has begun or done
@@ -96,7 +105,7 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
   if (failures_ > 0 && !ticket.in_doubt)
     return Fate::Doubt; // it began before that was known
   ++failures_;
-  if (failures_ >= kFailures && current && !stale_ && target_ != url_)
+  if (current && !ticket.resolving && !stale_ && target_ != url_ && ++target_failures_ >= kFailures)
     leave_target(true);
   // Or readers whose time is over, one after the other, would be as many attempts.
   uint64_t least_ms = policy_.first_delay_ms;

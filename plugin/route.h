@@ -12,7 +12,9 @@
 // answered, so it cannot go round: what one that is found anew refuses at once is an
 // error.  It may be about those bytes alone, so one more asks; if that is refused, too,
 // it is the error of all that have waited.  A target that only fails (silence, 503) is
-// left the same way after kFailures in a row, for there may be a better one by now.
+// not left for good: after each kFailures in a row one attempt asks the configured URL,
+// for there may be a better one by now.  If there is not, be it that this URL refuses by
+// now, the target is asked as before.
 //
 // Troubles.  After a failure that may pass, with no good answer since the attempt
 // began, the server is *in doubt*: attempts are made one at a time, after waits that
@@ -105,9 +107,10 @@ private:
   const RetryPolicy policy_;
   uint64_t number_ = 0;     // of the target, or of the one being looked for
   bool stale_ = false;      // the target has refused, or
-  bool failing_ = false;    // only failed
+  bool failing_ = false;    // has only failed
   unsigned refusals_ = 0;   // of what was found since
   unsigned failures_ = 0;   // in doubt, in a row
+  unsigned target_failures_ = 0; // of these the target's, since another was looked for
   TimePoint not_before_{};
   TimePoint held_until_{};  // by Retry-After
   TimePoint last_answer_{}; // a good one

@@ -175,9 +175,28 @@ TEST_CASE("a target that goes on failing is looked for anew", "[route]") {
   }
   SECTION("there is none") {
     CHECK(w.failed(resolver, status(503)) == Fate::Shared);
+    for (unsigned i = 1; i <= Route::kFailures; ++i) {
+      CHECK_FALSE(w.route.may_ask(w.at));
+      w.later(1000);
+      CHECK(w.route.url() == kFirst);
+      CHECK(w.failed(w.ask(), status(503)) == Fate::Shared);
+    }
     w.later(1000);
-    CHECK(w.route.url() == kUrl);
-    CHECK(w.answered(w.ask(), kFirst));
+    CHECK(w.route.url() == kUrl); // once more
+    CHECK(w.answered(w.ask(), kFirst)); // where it leads still
+    CHECK(w.route.url() == kFirst);
+    CHECK(w.route.clear(w.at));
+  }
+  SECTION("the configured URL does not know any more") {
+    for (const Error &error : {status(403), status(416), Error{ErrorKind::Changed, EIO, 206, "", {}}}) {
+      World v = w;
+      CHECK(v.failed(resolver, error) == Fate::Refused); // no error of who asked
+      CHECK_FALSE(v.route.may_ask(v.at));
+      v.later(1000);
+      CHECK(v.route.url() == kFirst);
+      CHECK_FALSE(v.answered(v.ask(), kFirst));
+      CHECK(v.route.clear(v.at));
+    }
   }
   SECTION("it works again") {
     CHECK_FALSE(w.answered(hanging, kFirst));
