@@ -404,6 +404,7 @@ void Fetcher::ended(Transfer &transfer, const HttpOutcome &outcome) {
 
   if (transfer.complete()) {
     mirrors_.delivered(mirror);
+    mirrors_.took(mirror, at - transfer.this_attempt);
     if (!transfer.demand)
       prefetch_failures_ = 0;
     recycle(transfer);

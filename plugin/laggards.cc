@@ -72,9 +72,9 @@ void Fetcher::overtake_laggards(TimePoint at) {
     Mirror *other = mirrors_.soonest(missing, at, mirrors_.bit(mirror) | transfer->refused);
     std::optional<double> other_s =
         other != nullptr ? mirrors_.expected_s(*other, missing, at) : std::nullopt;
-    // What is not known of it is found out.
-    bool hopeless = other != nullptr && !other_s && at - transfer->this_attempt >= kSilence &&
-                    left_s > to_seconds(kSilence);
+    // What is not known of one with nothing to do is found out.
+    bool hopeless = other != nullptr && !other_s && other->running == 0 &&
+                    at - transfer->this_attempt >= kSilence && left_s > to_seconds(kSilence);
     if ((hopeless || (other_s && left_s > kLaggard * *other_s)) && mirrors_.healthy(*other)) {
       std::string late = fmt::format("{}: {} bytes in {:.1f} seconds, others are much faster",
                                      request_text(redact_url(mirror.url), transfer->asked()),
@@ -191,6 +191,11 @@ void Fetcher::ask_again(Transfer &transfer, TimePoint at, Mirrors::Set avoided) 
       transfer.attempt_id, transfer.received, to_seconds(at - transfer.this_attempt) * 1e3,
       geometry_.object_offset(transfer.pos));
   engine_.cancel(transfer.attempt_id);
+  // Or would have, at the rate at which it came.
+  double took_s = to_seconds(at - transfer.this_attempt);
+  if (transfer.received > 0)
+    took_s += transfer.left_s(at, 0);
+  mirrors_.took(*transfer.mirror, from_seconds(std::max(took_s, transfer.mirror->pace_s)));
   mirrors_.ended(*transfer.mirror, transfer.missing(), at);
   transfer.running = false;
   transfer.avoided = avoided;

@@ -18,6 +18,9 @@ namespace {
 // Of the connections, prefetch leaves one in eight, at least one, to demand.
 constexpr size_t kReservedShare = 8;
 
+// Of the last transfer, in what they take.
+constexpr double kPaceWeight = 0.25;
+
 // What a link did longer ago tells nothing: it is tried again.
 constexpr Duration kStale = std::chrono::seconds(30);
 
@@ -127,8 +130,10 @@ size_t Mirrors::reserve(size_t connections) const {
 std::optional<double> Mirrors::expected_s(const Mirror &mirror, uint64_t bytes,
                                           TimePoint now) const {
   double rate = mirror.flow.bytes_per_second();
-  if (rate <= 0 || (mirror.running == 0 && now - mirror.last_heard > kStale))
+  if (mirror.running == 0 && now - mirror.last_heard > kStale)
     return std::nullopt;
+  if (rate <= 0)
+    return mirror.pace_s > 0 ? std::optional(mirror.pace_s) : std::nullopt;
   return mirror.flow.round_trip_s() + mirror.flow.think_s() +
          static_cast<double>(mirror.in_flight + bytes) / rate;
 }
@@ -231,6 +236,11 @@ void Mirrors::arrived(Mirror &mirror, uint64_t bytes, TimePoint now) {
   mirror.last_heard = now;
   mirror.in_flight -= bytes;
   mirror.flow.received(bytes, now);
+}
+
+void Mirrors::took(Mirror &mirror, Duration time) {
+  double s = to_seconds(time);
+  mirror.pace_s += (s - mirror.pace_s) * (mirror.pace_s == 0 ? 1 : kPaceWeight);
 }
 
 void Mirrors::set_aside(Mirror &mirror, const std::string &trouble, TimePoint now,

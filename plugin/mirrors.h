@@ -52,6 +52,7 @@ struct Mirror {
   Flow flow;
   size_t running = 0;     // transfers
   uint64_t in_flight = 0; // bytes asked for that have not come
+  double pace_s = 0;      // what a transfer takes, of late; 0: none has ended
   double connect_s = 0;   // until a new connection's first request is sent; 0: not seen
   TimePoint last_heard{}; // when bytes came last, or, with nothing to come, it was asked
   bool known = false;
@@ -116,7 +117,8 @@ public:
 
   // Whom to ask for BYTES that somebody waits for, but NOT_THOSE; null: nobody now.
   Mirror *soonest(uint64_t bytes, TimePoint now, Set not_those = 0);
-  // How long MIRROR would take to bring them; nothing: it was not measured of late.
+  // How long MIRROR would take to bring them; nothing: it was not measured of late.  By
+  // its rate, or, while too little was asked of it for that, as others took.
   std::optional<double> expected_s(const Mirror &mirror, uint64_t bytes, TimePoint now) const;
   // Whom to ask for what nobody waits for yet; null: enough is in flight, or no
   // connection free beside those for demand.
@@ -141,6 +143,8 @@ public:
   void began(Mirror &mirror, uint64_t bytes, TimePoint now);
   void ended(Mirror &mirror, uint64_t bytes, TimePoint now);
   void arrived(Mirror &mirror, uint64_t bytes, TimePoint now);
+  // A transfer took so long.
+  void took(Mirror &mirror, Duration time);
 
   // Not if there is no other.  RETRY_AFTER_S as in check_later().
   void set_aside(Mirror &mirror, const std::string &trouble, TimePoint now,

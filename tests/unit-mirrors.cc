@@ -87,6 +87,25 @@ TEST_CASE("those that were not measured are tried in turns", "[mirrors]") {
   }
 }
 
+TEST_CASE("without a rate demand goes to whose transfers took less", "[mirrors]") {
+  World w(2, 8);
+  w.all_known();
+  w.mirrors.began(w.a, kBlock, w.at);
+  w.mirrors.began(w.b, kBlock, w.at);
+  CHECK_FALSE(w.mirrors.expected_s(w.a, kBlock, w.at));
+  w.mirrors.took(w.a, std::chrono::milliseconds(1));
+  w.mirrors.took(w.b, std::chrono::milliseconds(600));
+  for (int i = 1; i < 4; ++i) {
+    CHECK(w.mirrors.soonest(kBlock, w.at) == &w.a);
+    w.mirrors.began(w.a, kBlock, w.at);
+  }
+  CHECK(w.mirrors.soonest(kBlock, w.at) == &w.b); // the other's connections are in use
+  // What is known of it gets old.
+  for (int i = 0; i < 20; ++i)
+    w.mirrors.took(w.a, std::chrono::seconds(1));
+  CHECK(w.mirrors.expected_s(w.a, kBlock, w.at) > w.mirrors.expected_s(w.b, kBlock, w.at));
+}
+
 TEST_CASE("demand goes to who brings it soonest", "[mirrors]") {
   World w(2);
   w.all_known();
