@@ -278,7 +278,8 @@ bool HttpAttempt::judge() {
 
 bool HttpAttempt::all_has_come() const {
   const auto &range = head_.content_range;
-  return range && range->first && range->last && body_bytes_ > *range->last - *range->first;
+  return range && range->first && range->last &&
+         body_bytes_ > std::min(*range->last, asked_.range.last) - *range->first;
 }
 
 bool HttpAttempt::connecting() const {

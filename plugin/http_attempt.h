@@ -111,7 +111,7 @@ public:
   // When it last began, had all of a head, or had brought kLeastRate for `timeout`.
   TimePoint last_progress() const { return last_progress_; }
   // Since when nothing that may still come of the answer matters: it is refused, leads
-  // elsewhere, or has brought all the bytes that it told.
+  // elsewhere, or has brought all the bytes that it told and were asked for.
   std::optional<TimePoint> needless_since() const { return needless_since_; }
   // Has a byte come since TIME?
   bool heard_since(TimePoint time) const {

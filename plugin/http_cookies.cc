@@ -91,11 +91,11 @@ Result<bool> may_be_jar(const std::string &path) {
       heading.starts_with("# http cookie file"))
     return true;
   while (!rest.empty()) {
-    std::string_view line = trim(rest.substr(0, rest.find_first_of("\r\n")));
+    std::string_view line = rest.substr(0, rest.find_first_of("\r\n"));
     rest.remove_prefix(std::min(rest.find('\n'), rest.size() - 1) + 1);
     bool cookie = std::count(line.begin(), line.end(), '\t') == 6 ||
                   to_lower(line).starts_with(kSetCookie);
-    if (!cookie && !line.empty() && !line.starts_with('#'))
+    if (!cookie && !trim(line).empty() && !line.starts_with('#'))
       return false;
   }
   return true;

@@ -282,6 +282,7 @@ template <typename F> void for_parts_of_value(std::string_view value, F &&take) 
   value = strip(value);
   if (value.size() >= kLongSecretBytes)
     take(std::string(value));
+  for_parts(value, " ;,=", kLongSecretBytes, take);
   for_parts(value, " \t;,=:\"'{}[]()", kLongSecretBytes, take);
 }
 

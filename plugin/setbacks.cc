@@ -20,7 +20,7 @@ namespace {
 constexpr int64_t kPrefetchPause_ms = 500;
 constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 
-// Readers that have waited so long are told of, for their clients show nothing; and not
+// Readers that wait for so long, until the next attempt, are told of, for their clients show nothing; and not
 // again before so long.
 constexpr Duration kTellAfter = std::chrono::seconds(5);
 constexpr Duration kTellPause = std::chrono::minutes(1);
@@ -83,7 +83,8 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
   if (std::optional<uint32_t> wait_ms = wait_or_give_up(transfer, std::move(error), at)) {
     transfer.not_before = doubt ? at : at + from_ms(*wait_ms);
     stats_.retries.add();
-    if (at - transfer.first_attempt >= kTellAfter && at >= next_warning_) {
+    TimePoint next = std::max(transfer.not_before, mirrors_.not_before());
+    if (next - transfer.first_attempt >= kTellAfter && at >= next_warning_) {
       next_warning_ = at + kTellPause;
       warning(fmt::format("{} (reads wait for it, and it is tried again)", what));
     }

@@ -39,7 +39,8 @@ static const char *control;
 static atomic_uint seed = 12345;
 static struct { uintptr_t begin, end; bool libcurl; } ours[16];
 static _Thread_local bool performing;
-static atomic_int n_ours = -1;
+static atomic_int n_ours;
+static atomic_bool all_seen; /* the plugin, and so what it is linked with */
 
 __attribute__((constructor)) static void map_control(void)
 {
@@ -59,7 +60,9 @@ static int note(struct dl_phdr_info *info, size_t size, void *opaque)
     int *n = opaque;
     (void)size;
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
-        if (strstr(info->dlpi_name, names[i]))
+        if (strstr(info->dlpi_name, names[i])) {
+            if (i == 0)
+                all_seen = true;
             for (int h = 0; h < info->dlpi_phnum && *n < 16; h++)
                 if (info->dlpi_phdr[h].p_type == PT_LOAD && (info->dlpi_phdr[h].p_flags & PF_X)) {
                     ours[*n].begin = info->dlpi_addr + info->dlpi_phdr[h].p_vaddr;
@@ -67,6 +70,7 @@ static int note(struct dl_phdr_info *info, size_t size, void *opaque)
                     ours[*n].libcurl = strstr(info->dlpi_name, "libcurl") != NULL;
                     ++*n;
                 }
+        }
     return 0;
 }
 
@@ -83,7 +87,7 @@ static int fails(int what, const void *caller)
     int chance = per_mille(what);
     if (chance <= 0)
         return 0;
-    if (n_ours < 0) { /* the first time that anything is to fail: all is loaded by then */
+    if (!all_seen) {
         int n = 0;
         dl_iterate_phdr(note, &n);
         n_ours = n;

@@ -70,6 +70,18 @@ reads 2 > "$tmp/out"
 expect_text "reads with sockets again" "$tmp/out" "reads that failed: 0"
 stop_nbdkit
 
+# At the start it is served, or not for want of memory.
+for chance in 2 2 10 10 50 50 300; do
+    faults $chance 0 0
+    status=0
+    run_nbdkit true retries=0 url="$origin_url/pattern/64M" > "$tmp/out" 2>&1 || status=$?
+    [ $status -le 1 ] || fail "status $status at the start while $chance of 1000 allocations fail: $(cat "$nbdkit_err")"
+    if [ $status -eq 1 ]; then expect_text "message" "$nbdkit_err" 'emory'; fi
+    echo "status at the start, $chance of 1000: $status"
+done
+faults 1000 0 0
+expect_failure run_nbdkit true retries=0 url="$origin_url/pattern/64M"
+
 # libcurl looks names up in threads.
 faults 0 0 1000
 expect_failure run_nbdkit true retries=0 url=http://host.invalid/

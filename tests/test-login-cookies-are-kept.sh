@@ -70,7 +70,8 @@ expect_failure run_nbdkit true cookiejar="$tmp/notes" url="$origin_url/pattern/1
 expect_text "message" "$nbdkit_err" 'cookiejar=.*is a file of something else, and would be lost'
 cmp "$tmp/notes-before" "$tmp/notes" || fail "what is no jar was written to"
 expect_failure run_nbdkit true cookiejar=- url="$origin_url/pattern/1M" 2>/dev/null
-for jar_before in '' $'# Netscape HTTP Cookie File\n' $'127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\tvalue\n' 'Set-Cookie: a=b'; do
+for jar_before in '' $'# Netscape HTTP Cookie File\n' $'127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\tvalue\n' \
+    $'127.0.0.1\tFALSE\t/\tFALSE\t0\tsid\t\n' 'Set-Cookie: a=b'; do
     printf %s "$jar_before" > "$tmp/some-jar"
     run_nbdkit true cookiejar="$tmp/some-jar" url="$origin_url/pattern/1M"
 done

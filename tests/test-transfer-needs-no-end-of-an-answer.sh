@@ -28,6 +28,7 @@ meets "wrong-range&stall=10&at=1M" "$fails"
 meets "status=503&padding=100&stall=0&at=1M&times=1"
 meets "redirect=$(urlencode "$origin_url/pattern/4M?x-there")&padding=100&stall=10"
 meets "chunked&no-last-chunk"
+meets "long=100000&stall=65536"                 # behind what was asked for
 
 # Nor when nbdkit starts.
 expect_failure run_nbdkit true connections=1 timeout=0 url="$origin_url/pattern/4M?status=404&padding=100&stall=10" 2>/dev/null

@@ -255,6 +255,8 @@ TEST_CASE("a header that the user gave is hidden", "[redact]") {
 
   register_header("Authorization", "Bearer eyJhbGciOi");
   CHECK(redact_text("got eyJhbGciOi, Bearer eyJhbGciOi") == "got ***, ***");
+  register_header("X-Auth", "Token joe:s3cret");
+  CHECK(redact_text("no joe:s3cret") == "no ***");
   register_header("Cookie", "a=1; session=deadbeef77");
   CHECK(redact_text("deadbeef77") == "***");
 }
