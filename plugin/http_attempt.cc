@@ -52,9 +52,7 @@ struct HttpAttempt::Callbacks {
                   {}};
         return 0;
       }
-      if (!attempt.head_.complete)
-        attempt.needless_since_.reset();
-      else if (attempt.head_.status >= 300 && !attempt.needless_since_)
+      if (attempt.head_.complete && attempt.head_.status >= 300 && !attempt.needless_since_)
         attempt.needless_since_ = attempt.last_heard_;
       if (attempt.head_.complete && !attempt.judged_)
         attempt.weigh_credentials();

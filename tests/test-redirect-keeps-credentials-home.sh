@@ -70,3 +70,12 @@ before=$(grep -c 'name=Authorization' "$away_log")
 leads netrc="$tmp/netrc" cainfo="$tls_ca" insecure-redirects=true
 expect_equal "requests away" "$(grep -c '^request' "$away_log")" $((away_requests + 1))
 expect_equal "logins sent away in clear" "$(grep -c 'name=Authorization' "$away_log")" "$before"
+
+# Who is not told them may want some: then it is said whose they are.
+start_origin
+away=$origin_url
+start_origin
+expect_failure run_nbdkit true user=ann password=for-home \
+    url="$origin_url/pattern/1M?redirect=$(urlencode "$away/pattern/1M?basic=ann:for-home")" 2>/dev/null
+expect_text "message" "$nbdkit_err" \
+    "GET $away/.* 401 Unauthorized \(logins are sent to .* url= only.* \($origin_url/pattern/1M\?\.\.\. redirects there\)"

@@ -105,6 +105,14 @@ END
 expect_text "message" "$nbdkit_err" "error: GET $store/pattern/4M[?.]* bytes 1048576-.*403 Forbidden .*$origin_url/pattern/4M[?.]* redirects there"
 stop_nbdkit
 
+# What is no refusal is told with what led there, too.
+serve "redirect=$(target 1 "status=405&at=1M")"
+client << 'END'
+expect_error(errno.EIO, Reader().h.pread, 512, MiB)
+END
+expect_text "message" "$nbdkit_err" "error: GET $store/.* 405 Method Not Allowed \($origin_url/pattern/4M[?.]* redirects there\)"
+stop_nbdkit
+
 # It goes on refusing.  The answer is held back until all wait for it; and then they are told.
 serve "redirect=$(target 1 "status=403&after=1")&times=1&redirect=$(target 1 "status=403&after=1")&gate=anew&after=1"
 start_client << 'END'

@@ -62,6 +62,25 @@ wait "$client_pid"
 expect_equal "warnings" "$(grep -c 'warning: GET' "$nbdkit_err")" 1
 stop_nbdkit
 
+# But not by each of those that meet it.
+serve retry-delay=20 url="$origin_url/pattern/16M"
+faults=
+for i in 8 9 10 11; do faults+="&gate=all&status=503&at=${i}M"; done
+origin_faults /pattern/16M "${faults#&}"
+start_client << 'END'
+r = Reader()
+for i in range(8, 12):
+    r.start(i * MiB, 512)
+r.finish_all()
+END
+origin_ctl "wait?gate=all&waiting=4"
+origin_ctl "open?gate=all"
+for n in 1 2 3 4; do await_text "$nbdkit_err" "done bytes=$(((7 + n) << 20))-.*status=503"; done
+kill "$client_pid"
+stop_nbdkit
+expect_equal "warnings of four" "$(grep -c 'warning: GET' "$nbdkit_err")" 1
+origin_faults /pattern/16M ""
+
 # For good, as far as the reader's time goes.
 # gone MODE REGEX PARAMETER...
 gone ()
@@ -82,6 +101,8 @@ END
 }
 gone refuse "Couldn't connect to server: .*" retry-max-time=1 retries=1000
 gone deaf "Timeout was reached: .*" retries=1 connect-timeout=1
+# For a connection that is being made its own limit holds, also if it is longer.
+gone deaf "Timeout was reached: .* after [23][0-9]* m.*" retries=1 connect-timeout=2 timeout=1
 
 # One connection and two threads: a block that the server fails to give holds neither of them, but for its reader.
 start_nbdkit -t 2 -- blocksize=64K readahead=0 connections=1 retry-delay=0.05 retries=1000 retry-max-time=0 \

@@ -50,6 +50,8 @@ for version in TLSv1_2 TLSv1_3; do
     refused 'the certificate of sslcert=.*expired' sslcert="$d/late.pem" sslkey="$d/late-key.pem"
 done
 
+url="$origin_url/file?status=400" refused 'does it not accept the certificate of sslcert=\?' sslcert="$d/both.pem"
+
 # Without the password nobody is asked for it, though there is a terminal.
 "$python" - "$NBDKIT" -U - "$PLUGIN" cainfo="$tls_ca" retries=0 sslcert="$d/client.pem" sslkey="$d/locked.pem" \
     url="$origin_url/file" --run true > "$tmp/terminal" << 'END'
