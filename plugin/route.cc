@@ -107,11 +107,14 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
   ++failures_;
   if (current && !ticket.resolving && !stale_ && target_ != url_ && ++target_failures_ >= kFailures)
     leave_target(true);
-  // Or readers whose time is over, one after the other, would be as many attempts.
-  uint64_t least_ms = policy_.first_delay_ms;
+  // Somebody's last attempt is made when his time is over; but readers whose time is over
+  // one after the other are not each worth one.
+  uint64_t least_ms = hastened_ ? policy_.first_delay_ms : 0;
   Duration most =
       from_ms(static_cast<int64_t>(std::clamp<uint64_t>(most_ms, least_ms, INT32_MAX)));
-  not_before_ = std::max(held_until_, now + std::min(backoff(random01), most));
+  Duration wait = backoff(random01);
+  hastened_ = most < wait;
+  not_before_ = std::max(held_until_, now + std::min(wait, most));
   return ticket.in_doubt ? Fate::Shared : Fate::Doubt;
 }
 

@@ -111,6 +111,7 @@ private:
   unsigned refusals_ = 0;   // of what was found since
   unsigned failures_ = 0;   // in doubt, in a row
   unsigned target_failures_ = 0; // of these the target's, since another was looked for
+  bool hastened_ = false;   // not_before_ is the end of somebody's time
   TimePoint not_before_{};
   TimePoint held_until_{};  // by Retry-After
   TimePoint last_answer_{}; // a good one
