@@ -80,7 +80,8 @@ expect_equal "attempts at the start" "$(count_requests query~again_)" 4
 # The first wait is a random half to all of retry-delay=.
 start_nbdkit -D httpcache.http=1 -- blocksize=64K readahead=0 retry-delay=3600 retry-max-time=0 \
     url="$origin_url/pattern/1M?status=503&at=512K"
-start_client <<< 'Reader().read(512 * KiB, 512)' 2> /dev/null
+start_client <<< 'expect_error(errno.ESHUTDOWN, Reader().h.pread, 512, 512 * KiB)'
 await_text "$nbdkit_err" 'retry in [123][0-9]{6} ms'
 expect_no_text "the wait" "$nbdkit_err" 'retry in 1[0-7][0-9]{5} ms|retry in 3[7-9][0-9]{5} ms'
-kill "$client_pid"
+stop_nbdkit
+wait "$client_pid"

@@ -69,15 +69,15 @@ for i in 8 9 10 11; do faults+="&gate=all&status=503&at=${i}M"; done
 origin_faults /pattern/16M "${faults#&}"
 start_client << 'END'
 r = Reader()
-for i in range(8, 12):
-    r.start(i * MiB, 512)
-r.finish_all()
+cookies = [r.start(i * MiB, 512) for i in range(8, 12)]
+for cookie in cookies:
+    expect_error(errno.ESHUTDOWN, r.finish, cookie)
 END
 origin_ctl "wait?gate=all&waiting=4"
 origin_ctl "open?gate=all"
 for n in 1 2 3 4; do await_text "$nbdkit_err" "done bytes=$(((7 + n) << 20))-.*status=503"; done
-kill "$client_pid"
 stop_nbdkit
+wait "$client_pid"
 expect_equal "warnings of four" "$(grep -c 'warning: GET' "$nbdkit_err")" 1
 origin_faults /pattern/16M ""
 
