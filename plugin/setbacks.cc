@@ -83,7 +83,8 @@ void Fetcher::failed(Transfer &transfer, Error error, TimePoint at) {
   if (std::optional<uint32_t> wait_ms = wait_or_give_up(transfer, std::move(error), at)) {
     transfer.not_before = doubt ? at : at + from_ms(*wait_ms);
     stats_.retries.add();
-    TimePoint next = std::max(transfer.not_before, mirrors_.not_before());
+    // Not by when the route may be asked: that is also put off while another asks it.
+    TimePoint next = at + from_ms(*wait_ms);
     if (next - transfer.first_attempt >= kTellAfter && at >= next_warning_) {
       next_warning_ = at + kTellPause;
       warning(fmt::format("{} (reads wait for it, and it is tried again)", what));

@@ -96,7 +96,7 @@ r.finish_all()
 END
 stop_nbdkit
 expect_equal "runs" "$(wc -l < "$tmp/runs")" 4
-expect_no_text "errors" "$nbdkit_err" 'error:'
+expect_no_text "errors" "$nbdkit_err" 'error: GET'
 cat "$nbdkit_err" >> "$all"
 
 # For good: an error for the readers, who are told why; what is in the cache is still served, and a script that works
