@@ -73,7 +73,7 @@ Route::Fate Route::failed(const Ticket &ticket, const Error &error, TimePoint no
     // There is no better one to be found now, and that which fails may recover.
     stale_ = failing_ = false;
     target_failures_ = 0;
-    if (error.kind != ErrorKind::Transient) {
+    if (error.kind != ErrorKind::Transient || is_refusal(error)) {
       not_before_ = std::max(held_until_, now + backoff(random01));
       return Fate::Refused;
     }

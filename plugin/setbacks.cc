@@ -20,8 +20,8 @@ namespace {
 constexpr int64_t kPrefetchPause_ms = 500;
 constexpr unsigned kMaxPauseDoublings = 6; // 32 s
 
-// Readers that wait for so long, until the next attempt, are told of, for their clients show nothing; and not
-// again before so long.
+// Readers that wait for so long, until the next attempt, are told of, for their clients
+// show nothing; and not again before so long.
 constexpr Duration kTellAfter = std::chrono::seconds(5);
 constexpr Duration kTellPause = std::chrono::minutes(1);
 

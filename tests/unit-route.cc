@@ -188,7 +188,7 @@ TEST_CASE("a target that goes on failing is looked for anew", "[route]") {
     CHECK(w.route.clear(w.at));
   }
   SECTION("the configured URL does not know any more") {
-    for (const Error &error : {status(403), status(416), Error{ErrorKind::Changed, EIO, 206, "", {}}}) {
+    for (const Error &error : {status(403), status(416), unreachable(), Error{ErrorKind::Changed, EIO, 206, "", {}}}) {
       World v = w;
       CHECK(v.failed(resolver, error) == Fate::Refused); // no error of who asked
       CHECK_FALSE(v.route.may_ask(v.at));
